@@ -1,0 +1,1 @@
+"""Synthetic tables under differential privacy, with a ledger and signed evidence."""

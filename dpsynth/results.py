@@ -1,0 +1,131 @@
+"""Result types shared by attacks, fidelity, policy and evidence.
+
+"Not run" and "inconclusive" are values here, never blanks. Every result carries its disclosure
+class: what may cross the legal boundary is decided by type, not by the author of a template.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Disclosure(StrEnum):
+    """Where a number comes from, which decides whether it may be public."""
+
+    DECLARED = "declared"  #: chosen without looking at the data
+    DP = "dp"  #: output of a mechanism with an entry in the ledger
+    POST = "post"  #: a function of DECLARED and DP values only
+    INDEPENDENT = "independent"  #: computed on data unrelated to the people
+    RAW = "raw"  #: computed on private rows: internal, never public
+
+    @property
+    def public(self) -> bool:
+        """Whether a value of this class may appear in a public document."""
+        return self is not Disclosure.RAW
+
+
+class Status(StrEnum):
+    """Whether a result says something."""
+
+    OK = "ok"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A confidence interval [low, high] at a stated level, for example 0.95."""
+
+    low: float
+    high: float
+    level: float
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that is not one."""
+        if not (self.low <= self.high and 0.0 < self.level < 1.0):
+            raise ValueError(f"not an interval: [{self.low}, {self.high}] at {self.level}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One measured number with everything needed to read it.
+
+    Attributes:
+        name: Machine name, unique within its suite, for example ``exact_copies``.
+        title: Human title.
+        value: The number, or None unless the status is OK.
+        unit: What the number counts, for example ``AUC`` or ``total variation distance``.
+        interval: Confidence interval of the value, where one is known.
+        n: Number of records, pairs or trials behind the value.
+        baseline: What guessing or the ideal reference gives.
+        baseline_title: What the baseline is, in words.
+        control: The same number on a control, for example independent columns.
+        control_title: What the control is, in words.
+        status: OK, INCONCLUSIVE or NOT_RUN.
+        reason: Why it is not OK; required then.
+        disclosure: Class of the value, RAW unless argued otherwise.
+        details: Further named numbers or words of this result.
+        note: One or two sentences for the reader of the report.
+    """
+
+    name: str
+    title: str
+    value: float | None = None
+    unit: str = ""
+    interval: Interval | None = None
+    n: int | None = None
+    baseline: float | None = None
+    baseline_title: str = ""
+    control: float | None = None
+    control_title: str = ""
+    status: Status = Status.OK
+    reason: str = ""
+    disclosure: Disclosure = Disclosure.RAW
+    details: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep value, status and reason consistent."""
+        if self.status is Status.OK:
+            if self.value is None or not math.isfinite(self.value):
+                raise ValueError(f"{self.name}: an OK result needs a finite value")
+        elif not self.reason:
+            raise ValueError(f"{self.name}: a result that is not OK needs a reason")
+
+
+class AttackVerdict(StrEnum):
+    """What an attack shows. No word here says that data are safe: attacks only refute."""
+
+    LEAK_FOUND = "leak found"
+    NO_LEAK_DETECTED = "no leak detected by this test"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackResult(Result):
+    """One attack: members against non-members, with a p-value under "members are like others".
+
+    Attributes:
+        members: Records of the training part that were attacked.
+        non_members: Records of the sealed holdout that were attacked as control.
+        p_value: One-sided p-value of "members are easier to hit than non-members".
+        alpha: Significance level used for the verdict, fixed before the run.
+        detection_limit: In words: the smallest leak that this run could have seen.
+        verdict: See :class:`AttackVerdict`.
+    """
+
+    members: int = 0
+    non_members: int = 0
+    p_value: float | None = None
+    alpha: float = 1e-3
+    detection_limit: str = ""
+    verdict: AttackVerdict = AttackVerdict.NOT_RUN
+
+
+@dataclass(frozen=True, kw_only=True)
+class FidelityResult(Result):
+    """One fidelity or utility number, beside its noise floor and its control."""

@@ -1,0 +1,1 @@
+"""Policies shipped with dpsynth, as YAML data. Installed as ``dpsynth.policies``."""

@@ -1,0 +1,155 @@
+"""The layers of docs/architecture.md, enforced on the syntax tree: nothing needs to be installed.
+
+Every import counts, also one inside a function. A unit may import itself and what its row names.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"dpsynth": ROOT / "dpsynth"} | {
+    f"dpsynth.{name}": ROOT / name for name in ("attacks", "reports", "policies")
+}
+STANDARD = sys.stdlib_module_names
+
+BASE = {"errors", "results"}
+# unit -> (units of dpsynth that it may import, third-party packages that it may import)
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "results": ({"errors"}, set()),
+    "schema": (BASE, {"numpy", "pyarrow", "yaml"}),
+    "sources": (BASE | {"schema"}, {"numpy", "numba", "pyarrow"}),
+    "privacy": (
+        BASE | {"schema", "sources"},
+        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "rfc8785"},
+    ),
+    "synth": (BASE | {"schema", "sources", "privacy"}, {"numpy", "numba", "scipy"}),
+    "fidelity": (
+        BASE | {"schema", "sources"},
+        {"numpy", "numba", "scipy", "sklearn", "pandas"},
+    ),
+    "attacks": (BASE | {"schema", "sources"}, {"numpy", "numba", "scipy"}),
+    "policies": (set(), set()),
+    "policy": (BASE | {"policies"}, {"yaml"}),
+    "evidence": (BASE | {"policy"}, {"rfc8785"}),
+    "signing": (
+        BASE | {"policy", "evidence"},
+        {"cryptography", "rfc8785"},
+    ),
+    "reports": (
+        BASE | {"policy", "evidence", "signing"},
+        {"jinja2", "markupsafe", "weasyprint", "pydyf", "pyhanko", "pyhanko_certvalidator"}
+        | {"asn1crypto", "cryptography", "fontTools"},
+    ),
+}
+EVERYTHING = set(ALLOWED)
+ALLOWED["verify"] = (
+    EVERYTHING,
+    {"cryptography", "rfc8785", "pyhanko", "pyhanko_certvalidator", "asn1crypto"},
+)
+ALLOWED["release"] = (
+    EVERYTHING | {"verify"},
+    {"numpy", "pyarrow", "yaml", "platformdirs", "rfc8785"},
+)
+ALLOWED["cli"] = (EVERYTHING | {"verify", "release"}, {"numpy", "rich", "typer", "statsmodels"})
+ALLOWED["__init__"] = (EVERYTHING | {"verify", "release"}, set())
+
+
+def unit_of(module: str) -> str:
+    """Return the unit of a dotted module name inside dpsynth."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Return (dotted name, path) of every module of the product."""
+    found = []
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            name = ".".join((package, *(p for p in parts if p != "__init__")))
+            found.append((name, path))
+    return found
+
+
+def imports(tree: ast.AST, module: str, path: Path) -> list[str]:
+    """Return every absolute module name that a file imports, at any depth."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.append(node.module or "")
+            if node.module == "dpsynth":
+                names += [f"dpsynth.{alias.name}" for alias in node.names]
+    return names
+
+
+def violations(module: str, tree: ast.AST, path: Path) -> list[str]:
+    """Return the imports of one module that its layer does not allow."""
+    unit = unit_of(module)
+    units, packages = ALLOWED[unit]
+    found = []
+    for name in imports(tree, module, path):
+        top = name.split(".")[0]
+        if top == "dpsynth":
+            target = unit_of(name)
+            if target not in units | {unit, "__init__"}:
+                found.append(f"{module} imports {name}")
+        elif top not in STANDARD and top not in packages:
+            found.append(f"{module} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
+def test_layers(module: str, path: Path) -> None:
+    assert unit_of(module) in ALLOWED, f"{module} belongs to no declared unit"
+    assert not violations(module, ast.parse(path.read_text()), path)
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("dpsynth.attacks.x", "import dpsynth.privacy.ledger"),
+        ("dpsynth.synth.x", "def f():\n    from dpsynth.release import run"),
+        ("dpsynth.reports.x", "import pandas"),
+        ("dpsynth.results", "from dpsynth.schema import domain"),
+    ],
+)
+def test_a_planted_violation_is_caught(module: str, code: str) -> None:
+    assert violations(module, ast.parse(code), Path("x.py"))
+
+
+def test_only_the_curator_meets_rows_and_noise() -> None:
+    holders = [
+        module
+        for module, path in modules()
+        if "dpsynth.privacy.noise" in imports(ast.parse(path.read_text()), module, path)
+    ]
+    assert holders == ["dpsynth.privacy.curator"]
+
+
+def test_the_wheel_lists_every_package() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    present = {
+        ".".join((package, *path.parent.relative_to(folder).parts))
+        for package, folder in FOLDERS.items()
+        for path in folder.rglob("__init__.py")
+    }
+    assert listed == present
+
+
+def test_no_file_is_two_things() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for _, path in modules()
+        if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert not long
