@@ -108,7 +108,9 @@ def violations(module: str, tree: ast.AST, path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_layers(module: str, path: Path) -> None:
     assert unit_of(module) in ALLOWED, f"{module} belongs to no declared unit"
     assert not violations(module, ast.parse(path.read_text()), path)
@@ -137,7 +139,9 @@ def test_only_the_curator_meets_rows_and_noise() -> None:
 
 
 def test_the_wheel_lists_every_package() -> None:
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
     present = {
         ".".join((package, *path.parent.relative_to(folder).parts))
         for package, folder in FOLDERS.items()

@@ -1,0 +1,30 @@
+"""The commands of dpsynth, in the order in which a steward meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from dpsynth.cli import data, demo, ledger, policy, release, trust
+
+app = typer.Typer(
+    name="dpsynth",
+    help=(
+        "Turn a private table into synthetic data under differential privacy, with a signed "
+        "certificate that the recipient verifies offline."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("init")(data.init)
+app.command("check")(release.check)
+app.command("release")(release.release)
+app.command("verify")(trust.verify)
+app.command("attack")(data.attack)
+app.command("evaluate")(data.evaluate)
+app.command("sample")(data.sample)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(policy.app, name="policy")
+app.add_typer(trust.keys, name="keys")

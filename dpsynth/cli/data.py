@@ -1,0 +1,167 @@
+"""``init``, ``attack``, ``evaluate`` and ``sample``: tables in, tables or results out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpsynth.cli import options as o
+from dpsynth.cli.console import emit_json, say, show_table, steps
+from dpsynth.errors import InputError
+from dpsynth.release.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.results import AttackResult, Result, Status
+from dpsynth.schema.codec import Codec
+from dpsynth.schema.dictionary import Dictionary, load_dictionary
+from dpsynth.schema.draft import draft_dictionary
+from dpsynth.sources.files import open_source
+from dpsynth.sources.writer import write_table
+from dpsynth.synth.registry import load_model
+
+_Train = Annotated[Path, typer.Option("--train", help="Rows that the generator was trained on.")]
+_Holdout = Annotated[Path, typer.Option("--holdout", help="Real rows that it has not seen.")]
+_Synthetic = Annotated[Path, typer.Option("--synthetic", help="Its output.")]
+_Dictionary = Annotated[Path, typer.Option("--dictionary", help="dictionary.yaml of the columns.")]
+_Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of the tests (never of noise).")
+]
+
+
+def init(
+    data: Annotated[Path, typer.Argument(help="CSV or Parquet file; only its header is read.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the draft goes.")] = Path(
+        "dictionary.yaml"
+    ),
+    delimiter: Annotated[str, typer.Option("--delimiter", help="Of a CSV file.")] = ",",
+    json: o.Json = False,
+) -> None:
+    """Write a draft dictionary from the header of a file. A person completes and declares it."""
+    if out.exists():
+        raise InputError("exists already.", where=str(out), fix="Choose another --out.")
+    columns = open_source(data, delimiter=delimiter, encoding="utf-8").columns()
+    text = draft_dictionary(columns, title=data.stem, file_name=data.name)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written ({type(error).__name__}).", where=str(out)) from None
+    if json:
+        emit_json({"dictionary": str(out), "columns": list(columns)})
+        return
+    say(f"Wrote a draft with {len(columns)} columns: {out}")
+    say("Declare each column from your codebook, never from the rows, then set status: declared.")
+
+
+def attack(
+    train: _Train,
+    holdout: _Holdout,
+    synthetic: _Synthetic,
+    dictionary: _Dictionary,
+    seed: _Seed = None,
+    json: o.Json = False,
+) -> None:
+    """Attack any generator's output. Raw results: keep them inside.
+
+    Exit code 1 if an attack finds a leak.
+    """
+    described, codec, tables = _read(train, holdout, synthetic, dictionary)
+    with steps(quiet=json) as progress:
+        results = attack_tables(codec, tables, profile="quick", seed=_seed(seed), progress=progress)
+    if json:
+        emit_json({"results": [asdict(r) for r in results]})
+    else:
+        _show(results)
+        say("An attack can only refute a claim; none of these results is evidence of privacy.")
+    if any(r.verdict.value == "leak found" for r in results if not r.name.startswith("control")):
+        raise typer.Exit(1)
+
+
+def evaluate(
+    train: _Train,
+    holdout: _Holdout,
+    synthetic: _Synthetic,
+    dictionary: _Dictionary,
+    seed: _Seed = None,
+    json: o.Json = False,
+) -> None:
+    """Measure fidelity and utility of any generator's output. Raw results: keep them inside."""
+    described, codec, tables = _read(train, holdout, synthetic, dictionary)
+    with steps(quiet=json) as progress:
+        results = measure_tables(
+            codec, tables, label=described.label, seed=_seed(seed), progress=progress
+        )
+    if json:
+        emit_json({"results": [asdict(r) for r in results]})
+        return
+    _show(results)
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(help="Model folder of a bundle (internal/model).")],
+    dictionary: _Dictionary,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=100_000_000, help="Rows to draw.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV or Parquet file to write.")],
+    seed: _Seed = None,
+    json: o.Json = False,
+) -> None:
+    """Draw more rows from a fitted model. Costs no budget: the model is already paid for."""
+    if out.suffix not in {".csv", ".parquet"}:
+        raise InputError("must end in .csv or .parquet.", where=str(out))
+    if out.exists():
+        raise InputError("exists already.", where=str(out), fix="Choose another --out.")
+    described = load_dictionary(dictionary)
+    codec = Codec.from_dictionary(described)
+    fitted = load_model(model)
+    if fitted.domain != codec.domain:
+        raise InputError(
+            "was fitted with another dictionary.", where=str(model), fix="Give the one it used."
+        )
+    chosen = _seed(seed)
+    table = codec.decode(fitted.sample(rows, seed=chosen), seed=chosen)
+    format_ = out.suffix.removeprefix(".")
+    if format_ == "parquet":
+        table = codec.typed(table)
+    write_table(table, out, format_, delimiter=described.delimiter)
+    if json:
+        emit_json({"out": str(out), "rows": rows})
+        return
+    say(f"Wrote {rows} rows: {out}")
+
+
+def _read(
+    train: Path, holdout: Path, synthetic: Path, dictionary: Path
+) -> tuple[Dictionary, Codec, Tables]:
+    described = load_dictionary(dictionary)
+    codec = Codec.from_dictionary(described)
+    coded = [read_coded(path, described, codec) for path in (train, holdout, synthetic)]
+    return described, codec, Tables(train=coded[0], holdout=coded[1], synthetic=coded[2])
+
+
+def _seed(given: int | None) -> int:
+    return secrets.randbits(63) if given is None else given
+
+
+def _show(results: Sequence[Result]) -> None:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.4f}"
+
+    show_table(
+        ("test", "value", "interval", "reference", "control", "verdict"),
+        [
+            (
+                r.title,
+                number(r.value),
+                f"{r.interval.low:.4f} to {r.interval.high:.4f}" if r.interval else "",
+                number(r.baseline),
+                number(r.control),
+                r.verdict.value
+                if isinstance(r, AttackResult)
+                else (r.reason if r.status is not Status.OK else ""),
+            )
+            for r in results
+        ],
+        right=(1, 2, 3, 4),
+    )

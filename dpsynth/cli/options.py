@@ -1,0 +1,75 @@
+"""Options that several commands share, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger", help="Ledger file (default: DPSYNTH_LEDGER or the user's data folder)."
+    ),
+]
+ReleaseFile = Annotated[
+    Path | None,
+    typer.Argument(help="Release file (release.yaml). Every key of it can also be an option."),
+]
+Data = Annotated[Path | None, typer.Option("--data", help="CSV or Parquet file with the rows.")]
+DictionaryOption = Annotated[
+    Path | None, typer.Option("--dictionary", help="dictionary.yaml: the public description.")
+]
+Epsilon = Annotated[
+    str | None,
+    typer.Option("--epsilon", help="Privacy loss of this release, for example 1. No default."),
+]
+Delta = Annotated[
+    str | None, typer.Option("--delta", help="For example 1e-6, at most 1e-6. No default.")
+]
+MaxRows = Annotated[
+    int | None,
+    typer.Option("--max-rows-per-unit", help="Rows kept of one person or household at most."),
+]
+UnitName = Annotated[
+    str | None, typer.Option("--unit-name", help="What one unit is, in words: patient, household.")
+]
+Lineage = Annotated[
+    str | None,
+    typer.Option("--lineage", help="Name of the people whose budget is spent, not of the file."),
+]
+Name = Annotated[str | None, typer.Option("--name", help="Name of this release.")]
+Method = Annotated[
+    str | None, typer.Option("--synthesizer", help="mst or independent (default: mst).")
+]
+PolicyOption = Annotated[
+    str | None, typer.Option("--policy", help="Name of a shipped policy, or a YAML file.")
+]
+Rows = Annotated[
+    int | None, typer.Option("--rows", help="Synthetic rows (default: the noisy estimate).")
+]
+Format = Annotated[str | None, typer.Option("--format", help="csv or parquet.")]
+Holdout = Annotated[
+    float | None, typer.Option("--holdout", help="Share of people sealed for the tests.")
+]
+Attacks = Annotated[str | None, typer.Option("--attacks", help="quick or off.")]
+TotalEpsilon = Annotated[
+    str | None,
+    typer.Option("--total-epsilon", help="Cap of a new lineage (default: the policy's)."),
+]
+TotalDelta = Annotated[str | None, typer.Option("--total-delta", help="Delta of that cap.")]
+Recipient = Annotated[str | None, typer.Option("--recipient", help="Who receives the data.")]
+Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help="Where they are.")]
+Purpose = Annotated[str | None, typer.Option("--purpose", help="What the data are for.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="PKCS#12 file of the signer (default: trial key).")
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        help="File with its passphrase (else DPSYNTH_PASSPHRASE, else a prompt).",
+    ),
+]

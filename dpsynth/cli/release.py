@@ -1,0 +1,232 @@
+"""``dpsynth check`` and ``dpsynth release``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dpsynth.cli import options as o
+from dpsynth.cli.console import emit_json, say, show_table, steps, warn
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.release import (
+    Outcome,
+    Plan,
+    ReleaseSettings,
+    check_destination,
+    load_release_signer,
+    load_settings,
+    prepare,
+    run,
+)
+from dpsynth.release.places import ledger_path
+
+
+def settings_from(file: Path | None, **changes: Any) -> ReleaseSettings:
+    """Return the release file with the options of the command line on top."""
+    return (load_settings(file) if file else ReleaseSettings()).override(**changes)
+
+
+def prompt() -> Callable[[str], str] | None:
+    """Return a hidden prompt where somebody sits at a terminal."""
+    if not sys.stdin.isatty():
+        return None
+    return lambda text: str(typer.prompt(text, hide_input=True, err=True))
+
+
+def check(
+    file: o.ReleaseFile = None,
+    data: o.Data = None,
+    dictionary: o.DictionaryOption = None,
+    epsilon: o.Epsilon = None,
+    delta: o.Delta = None,
+    max_rows_per_unit: o.MaxRows = None,
+    lineage: o.Lineage = None,
+    name: o.Name = None,
+    synthesizer: o.Method = None,
+    policy: o.PolicyOption = None,
+    ledger: o.LedgerOption = None,
+    json: o.Json = False,
+) -> None:
+    """Check a release and show what it would cost. Reads no row and spends nothing."""
+    plan = prepare(
+        settings_from(
+            file,
+            source=data,
+            dictionary=dictionary,
+            epsilon=epsilon,
+            delta=delta,
+            max_rows_per_unit=max_rows_per_unit,
+            lineage=lineage,
+            name=name,
+            synthesizer=synthesizer,
+            policy=policy,
+        )
+    )
+    with Ledger.open(ledger_path(ledger)) as book:
+        known = plan.settings.lineage in book.lineages()
+        remaining = book.status(plan.settings.lineage).remaining_rho if known else None
+    left = plan.terms.total_rho if remaining is None else float(remaining)
+    if json:
+        emit_json(
+            {
+                "affordable": plan.rho <= left,
+                "rho": plan.rho,
+                "remaining_rho": left,
+                "lineage_is_new": not known,
+                "stages": [{"stage": s.stage, "rho": s.rho} for s in plan.stages],
+                "columns": [
+                    {"name": t.column, "treatment": t.treatment, "reason": t.reason}
+                    for t in plan.codec.treatments
+                ],
+            }
+        )
+        return
+    _say_columns(plan)
+    show_table(
+        ("stage", "what is asked", "queries at most", "rho"),
+        [(s.stage, s.description, s.queries, f"{s.rho:.6f}") for s in plan.stages],
+        title=f"Plan of {plan.settings.name}: epsilon {plan.budget.epsilon:g}, "
+        f"delta {plan.budget.delta:g}, rho {plan.rho:.6f}",
+        right=(2, 3),
+    )
+    say(
+        f"Lineage {plan.settings.lineage} has rho {left:.6f} left"
+        f"{'' if known else ' (it is new)'}: "
+        + ("this release fits." if plan.rho <= left else "this release does NOT fit."),
+        "green" if plan.rho <= left else "bold red",
+    )
+
+
+def release(
+    file: o.ReleaseFile = None,
+    data: o.Data = None,
+    dictionary: o.DictionaryOption = None,
+    epsilon: o.Epsilon = None,
+    delta: o.Delta = None,
+    max_rows_per_unit: o.MaxRows = None,
+    unit_name: o.UnitName = None,
+    lineage: o.Lineage = None,
+    name: o.Name = None,
+    total_epsilon: o.TotalEpsilon = None,
+    total_delta: o.TotalDelta = None,
+    synthesizer: o.Method = None,
+    rows: o.Rows = None,
+    format: o.Format = None,
+    holdout: o.Holdout = None,
+    attacks: o.Attacks = None,
+    policy: o.PolicyOption = None,
+    recipient: o.Recipient = None,
+    jurisdiction: o.Jurisdiction = None,
+    purpose: o.Purpose = None,
+    key: o.Key = None,
+    passphrase_file: o.PassphraseFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Bundle folder (default: ./NAME). Must be new.")
+    ] = None,
+    ledger: o.LedgerOption = None,
+    json: o.Json = False,
+) -> None:
+    """Make a signed release: reserve budget, fit, attack, judge, sign, publish.
+
+    Ends with exit code 3 and an internal report if the policy refuses; the budget stays spent.
+    """
+    settings = settings_from(
+        file,
+        source=data,
+        dictionary=dictionary,
+        epsilon=epsilon,
+        delta=delta,
+        max_rows_per_unit=max_rows_per_unit,
+        unit_name=unit_name,
+        lineage=lineage,
+        name=name,
+        total_epsilon=total_epsilon,
+        total_delta=total_delta,
+        synthesizer=synthesizer,
+        rows=rows,
+        format=format,
+        holdout=holdout,
+        attacks=attacks,
+        policy=policy,
+        recipient=recipient,
+        jurisdiction=jurisdiction,
+        purpose=purpose,
+        key=key,
+        passphrase_file=passphrase_file,
+    )
+    outcome = execute(settings, out=out, ledger=ledger, quiet=json)
+    if json:
+        emit_json(summary(outcome))
+    else:
+        say_outcome(outcome)
+    if not outcome.passed:
+        raise typer.Exit(3)
+
+
+def execute(
+    settings: ReleaseSettings, *, out: Path | None, ledger: str | None, quiet: bool
+) -> Outcome:
+    """Prepare and run one release, with notes and progress for people."""
+    plan = prepare(settings)
+    target = out or Path(plan.settings.name)
+    check_destination(target)
+    signer = load_release_signer(plan.settings, prompt())
+    if not quiet:
+        _say_columns(plan)
+    with Ledger.open(ledger_path(ledger)) as book, steps(quiet=quiet) as progress:
+        return run(plan, ledger=book, signer=signer, target=target, progress=progress)
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """Return what a machine reads about an outcome."""
+    evidence = outcome.evidence
+    return {
+        "passed": outcome.passed,
+        "bundle": str(outcome.bundle),
+        "certificate": str(outcome.bundle / "public" / "certificate.pdf")
+        if outcome.passed
+        else None,
+        "report": str(outcome.bundle / "internal" / "report.pdf"),
+        "id": evidence["release.id"],
+        "epsilon": evidence["guarantee.epsilon"],
+        "delta": evidence["guarantee.delta"],
+        "rho_charged": evidence["budget.charged_rho"],
+        "rho_remaining": evidence["budget.remaining_rho"],
+        "rows": evidence["release.rows"],
+        "warnings": evidence["data.warnings"],
+        "reasons": evidence["policy.verdict"]["reasons"],
+        "ledger_head": {"seq": outcome.head.seq, "digest": outcome.head.digest},
+    }
+
+
+def say_outcome(outcome: Outcome) -> None:
+    """Tell a person what a release came to."""
+    evidence = outcome.evidence
+    for warning in evidence["data.warnings"]:
+        warn(f"Column {warning['column']} {warning['text']}")
+    if outcome.passed:
+        say(f"Released {evidence['release.id']}: {evidence['release.rows']} rows", "bold green")
+        say(f"  certificate  {outcome.bundle / 'public' / 'certificate.pdf'}")
+    else:
+        say(f"Refused by policy {evidence['policy.name']}; no data was written.", "bold red")
+        for reason in evidence["policy.verdict"]["reasons"]:
+            say(f"  - {reason}")
+    say(f"  report       {outcome.bundle / 'internal' / 'report.pdf'} (internal)")
+    say(
+        f"  budget       rho {float(evidence['budget.charged_rho']):.6f} spent, "
+        f"{float(evidence['budget.remaining_rho']):.6f} left for lineage "
+        f"{evidence['budget.lineage']}"
+    )
+
+
+def _say_columns(plan: Plan) -> None:
+    for treatment in plan.codec.treatments:
+        if treatment.treatment != "modelled":
+            how = treatment.treatment.replace("_", " ")
+            warn(f"Column {treatment.column} is {how}: {treatment.reason}")
+    for column in plan.extra_columns:
+        warn(f"Column {column} is in the file but not in the dictionary; it is ignored.")

@@ -1,0 +1,87 @@
+"""``dpsynth verify`` and ``dpsynth keys``: what a recipient runs, and a local trial authority."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpsynth.cli import options as o
+from dpsynth.cli.console import emit_json, say
+from dpsynth.cli.release import prompt
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.release.places import PASSPHRASE_VARIABLE, keys_folder, ledger_path
+from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
+from dpsynth.verify import VerificationReport, verify_bundle
+
+keys = typer.Typer(
+    help="Keys for signing. A trial authority is made locally.", no_args_is_help=True
+)
+
+_STYLE = {"VALID": "bold green", "INVALID": "bold red", "INDETERMINATE": "bold yellow"}
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder, or its public folder alone.")],
+    trust: Annotated[
+        list[Path],
+        typer.Option("--trust", help="Root certificate (PEM) of the issuer, got by another way."),
+    ],
+    ledger: Annotated[
+        str | None, typer.Option("--ledger", help="Also require the ledger head to be in it.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Check signatures, digests and documents of a bundle, offline.
+
+    Exit code 0: everything holds. 1: something does not, and the file is named. 6: time or
+    revocation cannot be known here.
+    """
+    roots = load_roots(trust)
+    if ledger is None:
+        report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC))
+    else:
+        with Ledger.open(ledger_path(ledger)) as book:
+            report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC), ledger=book)
+    if json:
+        emit_json(report.to_json())
+    else:
+        say_report(report)
+    raise typer.Exit(report.exit_code)
+
+
+def say_report(report: VerificationReport) -> None:
+    """Tell a person the verdict and every finding."""
+    for finding in report.findings:
+        say(f"  {finding.severity.value:<7} {finding.file}: {finding.text} [{finding.code}]")
+    for label, value in report.facts.items():
+        say(f"  {label:<12} {value}")
+    say(f"{report.verdict.value}: {report.sentence}", _STYLE.get(report.verdict.value, ""))
+
+
+@keys.command("init")
+def init(
+    organisation: Annotated[
+        str, typer.Option("--organisation", help="Name printed as issuer, marked as trial.")
+    ] = "Trial organisation",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where the keys go (default: user's data folder)."),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Validity in days.")] = 365,
+    passphrase_file: o.PassphraseFile = None,
+    json: o.Json = False,
+) -> None:
+    """Make a local trial authority: a root certificate to hand out, and a signing key."""
+    passphrase = read_passphrase(file=passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt())
+    made = init_trial_authority(
+        keys_folder(folder), organisation=organisation, passphrase=passphrase, days=days
+    )
+    if json:
+        emit_json({"root": str(made.root), "signer": str(made.signer)})
+        return
+    say("Made a trial authority. It is not for legal use: a real release needs a real certificate.")
+    say(f"  root certificate  {made.root}  (give it to recipients by another way than the data)")
+    say(f"  signing key       {made.signer}")

@@ -1,0 +1,16 @@
+"""One release from declared settings to a signed bundle, and the plan that prices it."""
+
+from dpsynth.release.pipeline import Outcome, run
+from dpsynth.release.prepare import Plan, check_destination, load_release_signer, prepare
+from dpsynth.release.settings import ReleaseSettings, load_settings
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "ReleaseSettings",
+    "check_destination",
+    "load_release_signer",
+    "load_settings",
+    "prepare",
+    "run",
+]

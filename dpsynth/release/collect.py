@@ -1,0 +1,260 @@
+"""Fill the evidence of one run: each fact once, with the disclosure class that is true of it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import asdict
+from datetime import datetime
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Any
+
+from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence, decimal_string
+from dpsynth.privacy import meaning
+from dpsynth.privacy.accountant import cross_check, epsilon
+from dpsynth.release import wording
+from dpsynth.release.state import Run
+from dpsynth.results import Disclosure
+from dpsynth.synth import registry
+
+DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
+
+_PACKAGES = (
+    "dpsynth", "opendp", "dp-accounting", "numpy", "scipy", "numba", "pyarrow", "scikit-learn",
+    "weasyprint", "pyHanko", "cryptography",
+)  # fmt: skip
+_WARNING_SIGMAS = 6.0
+
+
+def collect(run: Run) -> ReleaseEvidence:
+    """Return the whole evidence of a run."""
+    builder = EvidenceBuilder()
+    for section in (_release, _guarantee, _budget, _accounting, _data, _method, _tests, _context):
+        section(builder, run)
+    return builder.build()
+
+
+def review_by(created: datetime, months: int) -> str:
+    """Return the ISO date `months` after a time, on the same day or the 28th."""
+    month = created.month - 1 + months
+    return f"{created.year + month // 12:04d}-{month % 12 + 1:02d}-{min(created.day, 28):02d}"
+
+
+def _release(b: EvidenceBuilder, run: Run) -> None:
+    plan, settings = run.plan, run.plan.settings
+    created = run.created.isoformat().replace("+00:00", "Z")
+    identity = hashlib.sha256(f"{run.head.digest}|{settings.name}|{created}".encode()).hexdigest()
+    b.add("release.id", f"DPS-{run.created.year}-{identity[:10].upper()}", POST)
+    b.add("release.name", settings.name, DECLARED)
+    b.add("release.title", plan.dictionary.title, DECLARED)
+    b.add("release.status", "released" if run.verdict.passed else "refused", RAW)
+    b.add("release.issuer", run.issuer, DECLARED)
+    b.add("release.created", created, DECLARED)
+    b.add("release.review_by", review_by(run.created, plan.policy.review_months), DECLARED)
+    b.add("release.purpose", settings.purpose, DECLARED)
+    b.add(
+        "release.recipient",
+        {"name": settings.recipient, "jurisdiction": settings.jurisdiction},
+        DECLARED,
+    )
+    b.add("release.rows", int(run.fitted.codes.shape[0]), POST)
+    b.add("release.columns", len(run.fitted.text.column_names), DECLARED)
+    b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
+    b.add("files.synthetic", [dict(file) for file in run.files], POST)
+
+
+def _guarantee(b: EvidenceBuilder, run: Run) -> None:
+    plan = run.plan
+    eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.rho
+    charged = _charged(run)
+    assurance = registry.assurance_class(plan.settings.synthesizer)
+    b.add("guarantee.relation", plan.unit.relation.value, DECLARED)
+    b.add("guarantee.unit", plan.unit.name, DECLARED)
+    b.add("guarantee.unit_column", plan.unit.column, DECLARED)
+    b.add("guarantee.max_rows_per_unit", plan.unit.max_rows, DECLARED)
+    b.add("guarantee.epsilon", decimal_string(eps), DECLARED)
+    b.add("guarantee.delta", decimal_string(delta), DECLARED)
+    b.add("guarantee.rho", decimal_string(rho), POST)
+    b.add("guarantee.epsilon_charged", decimal_string(epsilon(charged, delta)), POST)
+    b.add("guarantee.assurance_class", assurance, DECLARED)
+    b.add("guarantee.assurance_meaning", wording.ASSURANCE[assurance], DECLARED)
+    # What an attacker can do is stated for the whole price of the release, not for what ran.
+    b.add("guarantee.tail_probability", meaning.tail_probability(rho, eps), POST)
+    curve = meaning.trade_off_curve(rho, 101)
+    b.add("guarantee.curve", [[round(float(x), 6), round(float(y), 6)] for x, y in curve], POST)
+    b.add("guarantee.right_guesses", meaning.right_guesses(rho), POST)
+    b.add("guarantee.hits_at_1_percent", meaning.hit_rate(0.01, rho), POST)
+    b.add("guarantee.hits_at_01_percent", meaning.hit_rate(0.001, rho), POST)
+    priors = (0.01, 0.1, 0.5)
+    beliefs = meaning.beliefs(eps, priors)
+    b.add(
+        "guarantee.beliefs",
+        [{"before": p, "after": float(q)} for p, q in zip(priors, beliefs, strict=True)],
+        POST,
+    )
+
+
+def _budget(b: EvidenceBuilder, run: Run) -> None:
+    plan, terms = run.plan, run.before.terms
+    charged = _charged(run)
+    spent = Fraction(run.before.spent_rho)
+    after = spent + Fraction(charged)
+    total = Fraction(terms.total_rho)
+    b.add("budget.lineage", plan.settings.lineage, DECLARED)
+    b.add("budget.total_epsilon", decimal_string(terms.total.epsilon), DECLARED)
+    b.add("budget.total_delta", decimal_string(terms.total.delta), DECLARED)
+    b.add("budget.total_rho", decimal_string(terms.total_rho), DECLARED)
+    b.add("budget.spent_before_rho", decimal_string(float(spent)), POST)
+    b.add("budget.charged_rho", decimal_string(charged), POST)
+    b.add("budget.remaining_rho", decimal_string(float(total - after)), POST)
+    b.add(
+        "budget.lineage_epsilon_after",
+        decimal_string(epsilon(float(after), terms.total.delta)),
+        POST,
+    )
+    b.add("budget.release_number", run.before.releases + 1, POST)
+    described = {stage.stage: stage.description for stage in plan.stages}
+    spent_by: dict[str, Fraction] = {}
+    for _, event in run.fitted.events:
+        spent_by[event.stage] = spent_by.get(event.stage, Fraction(0)) + Fraction(event.rho)
+    b.add(
+        "budget.stages",
+        [
+            {
+                "stage": stage,
+                "description": described.get(stage, ""),
+                "rho": decimal_string(float(rho)),
+            }
+            for stage, rho in spent_by.items()
+        ],
+        POST,
+    )
+
+
+def _accounting(b: EvidenceBuilder, run: Run) -> None:
+    delta = run.plan.budget.delta
+    b.add("accounting.method", wording.ACCOUNTING, DECLARED)
+    b.add(
+        "accounting.cross_check",
+        [
+            {"accountant": name, "epsilon": decimal_string(value)}
+            for name, value in cross_check(_charged(run), delta)
+        ],
+        POST,
+    )
+    b.add(
+        "accounting.calls",
+        [{"seq": seq, **event.to_json()} for seq, event in run.fitted.events],
+        POST,
+    )
+
+
+def _data(b: EvidenceBuilder, run: Run) -> None:
+    plan = run.plan
+    treatment = {t.column: t for t in plan.codec.treatments}
+    b.add("data.codebook", plan.dictionary.codebook, DECLARED)
+    b.add(
+        "data.columns",
+        [
+            {
+                "name": column.name,
+                "kind": column.kind.value,
+                "role": column.role.value,
+                "meaning": column.meaning,
+                "domain": column.domain.describe(),
+                "domain_source": column.domain_source,
+                "treatment": treatment[column.name].treatment,
+                "reason": treatment[column.name].reason,
+            }
+            for column in plan.dictionary.columns
+        ],
+        DECLARED,
+    )
+    b.add("data.unprotected", wording.unprotected(plan.dictionary, plan.unit), DECLARED)
+    b.add("data.warnings", noisy_warnings(run), POST)
+    b.add("data.raw_counts", dict(run.data.counts), RAW)
+
+
+def noisy_warnings(run: Run) -> list[dict[str, str]]:
+    """Name the columns whose noisy out-of-domain count stands clearly above its noise.
+
+    A function of noisy counts only: one person cannot switch a warning on. The threshold of six
+    standard deviations and one row in a hundred keeps chance warnings below one in a million runs.
+    """
+    found = []
+    for name, count, sigma in run.fitted.model.out_of_domain_counts():
+        if count > max(_WARNING_SIGMAS * sigma, 0.01 * run.fitted.model.total):
+            found.append(
+                {
+                    "column": name,
+                    "text": "holds values that its dictionary does not declare; they share one "
+                    "out-of-domain bucket. Extend the dictionary from the codebook if they mean "
+                    "something.",
+                }
+            )
+    return found
+
+
+def _method(b: EvidenceBuilder, run: Run) -> None:
+    plan, fitted = run.plan, run.fitted
+    b.add("synthesizer.name", plan.settings.synthesizer, DECLARED)
+    b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
+    b.add("synthesizer.plan", [_plain(asdict(stage)) for stage in plan.stages], DECLARED)
+    b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)
+    b.add("fitness.expected_error", [_plain(dict(e)) for e in fitted.model.errors()], POST)
+    b.add("fitness.poor_uses", wording.poor_uses(plan.unit, plan.codec.treatments), DECLARED)
+    b.add("fitness.constraints", [dict(c) for c in run.examined.constraints], POST)
+
+
+def _tests(b: EvidenceBuilder, run: Run) -> None:
+    status, sentence = wording.AUDIT
+    b.add("audit.status", {"status": status, "text": sentence}, DECLARED)
+    b.add("attacks.profile", run.plan.settings.attacks, DECLARED)
+    b.add("attacks.results", [_plain(asdict(r)) for r in run.examined.attacks], RAW)
+    b.add("fidelity.results", [_plain(asdict(r)) for r in run.examined.fidelity], RAW)
+    b.add("policy.name", run.plan.policy.name, DECLARED)
+    b.add("policy.sha256", run.plan.policy.digest, DECLARED)
+    b.add("policy.gates", [_plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
+    b.add(
+        "policy.verdict",
+        {
+            "passed": run.verdict.passed,
+            "reasons": [f"{g.title}: {g.reason}" for g in run.verdict.outcomes if not g.passed],
+        },
+        RAW,
+    )
+
+
+def _context(b: EvidenceBuilder, run: Run) -> None:
+    b.add("ledger.head_seq", run.head.seq, POST)
+    b.add("ledger.head_digest", run.head.digest, POST)
+    b.add("ledger.entries", [entry.summary() for entry in run.entries], RAW)
+    versions = {name: version(name) for name in _PACKAGES}
+    b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
+    b.add("environment.entropy", wording.ENTROPY, DECLARED)
+    b.add(
+        "hazards.items",
+        [{"hazard": h, "status": s, "text": t} for h, s, t in wording.HAZARDS],
+        DECLARED,
+    )
+
+
+def _charged(run: Run) -> float:
+    """Return the rho that was charged, rounded up to a float."""
+    exact = sum((Fraction(event.rho) for _, event in run.fitted.events), Fraction(0))
+    value = float(exact)
+    if Fraction(value) < exact:
+        value = float(exact * (1 + Fraction(1, 2**52)))
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Turn mappings, tuples and enums into plain JSON values."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, str):
+        return str(value)
+    return value

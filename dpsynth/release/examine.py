@@ -1,0 +1,77 @@
+"""Attack and measure coded tables: one way for a release, a vendor's table and the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth import attacks, fidelity
+from dpsynth.errors import InputError
+from dpsynth.results import AttackResult, FidelityResult
+from dpsynth.schema.codec import Codec
+from dpsynth.schema.dictionary import Dictionary
+from dpsynth.sources.files import open_source
+
+Rows = NDArray[np.int32]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Training part, sealed holdout and synthetic rows, each (n, d) codes of one codec."""
+
+    train: Rows
+    holdout: Rows
+    synthetic: Rows
+
+
+def attack_tables(
+    codec: Codec, tables: Tables, *, profile: str, seed: int, progress: Progress
+) -> list[AttackResult]:
+    """Run the attack suite at the fine resolution of the codec."""
+    data = attacks.AttackData(
+        domain=codec.domain,
+        train=tables.train,
+        holdout=tables.holdout,
+        synthetic=tables.synthetic,
+    )
+    return attacks.run(data, profile=profile, seed=seed, progress=progress)
+
+
+def measure_tables(
+    codec: Codec, tables: Tables, *, label: str | None, seed: int, progress: Progress
+) -> list[FidelityResult]:
+    """Run fidelity and utility at the declared bins of the dictionary."""
+    data = fidelity.FidelityData(
+        domain=codec.coarse_domain,
+        train=codec.coarsen(tables.train),
+        holdout=codec.coarsen(tables.holdout),
+        synthetic=codec.coarsen(tables.synthetic),
+        label=label if label in codec.domain.names else None,
+    )
+    return fidelity.run(data, seed=seed, progress=progress)
+
+
+def read_coded(path: Path, dictionary: Dictionary, codec: Codec) -> Rows:
+    """Read a file that already lies outside the ledger, such as a vendor's output, into codes.
+
+    Columns that the dictionary would not model are not needed in the file.
+
+    Raises:
+        InputError: A modelled column is missing.
+    """
+    source = open_source(path, delimiter=dictionary.delimiter, encoding=dictionary.encoding)
+    missing = [name for name in codec.domain.names if name not in source.columns()]
+    if missing:
+        raise InputError(
+            f"lacks the column {missing[0]!r}"
+            f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}.",
+            where=str(path),
+            fix="All files need the modelled columns of the dictionary.",
+        )
+    raw = source.read(codec.domain.names)
+    return np.ascontiguousarray(codec.encode(raw.columns).T, dtype=np.int32)

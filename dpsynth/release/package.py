@@ -1,0 +1,133 @@
+"""Turn evidence into the files of a bundle: data, documents, signed statements, manifests.
+
+``public/`` is what may cross the boundary; ``internal/`` stays inside. Every file of either folder
+is listed with its digest in the signed manifest of that folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import rfc8785
+
+from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
+from dpsynth.release.prepare import Plan
+from dpsynth.release.state import Fitted
+from dpsynth.reports.datasheet import datasheet_markdown
+from dpsynth.reports.document import certificate_html, report_html
+from dpsynth.reports.pdf import Rendered, render_pdf
+from dpsynth.reports.sign import sign_pdf
+from dpsynth.signing.dsse import sign_envelope
+from dpsynth.signing.keys import Signer
+from dpsynth.signing.manifest import manifest_statement
+from dpsynth.signing.statement import statement
+from dpsynth.sources.writer import write_table
+
+MANIFEST = "manifest.dsse.json"
+
+
+def write_synthetic(folder: Path, plan: Plan, fitted: Fitted) -> list[dict[str, object]]:
+    """Write the synthetic table; return its evidence entry: name, digest, size in bytes."""
+    public = folder / "public"
+    public.mkdir()
+    path = public / f"synthetic.{plan.format}"
+    table = fitted.text
+    if plan.format == "parquet":
+        table = plan.codec.typed(fitted.text)
+    write_table(table, path, plan.format, delimiter=plan.dictionary.delimiter)
+    content = path.read_bytes()
+    return [
+        {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    ]
+
+
+def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, created: datetime) -> str:
+    """Write certificate, evidence, data sheet and manifest beside the data.
+
+    Returns:
+        The SHA-256 of the manifest, for the ledger.
+    """
+    public = folder / "public"
+    shown = evidence.public()
+    rendered = render_pdf(
+        certificate_html(shown),
+        attachments=[("evidence.public.json", shown.to_bytes(), "Evidence as canonical JSON")],
+        title=f"Privacy release certificate {shown['release.id']}",
+        created=created,
+        identifier=hashlib.sha256(shown.to_bytes()).digest(),
+    )
+    (public / "certificate.pdf").write_bytes(_signed(rendered, signer, shown["release.id"]))
+    subjects = {file["name"]: file["sha256"] for file in shown["files.synthetic"]}
+    subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
+    envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
+    (public / "evidence.dsse.json").write_bytes(envelope)
+    (public / "DATASHEET.md").write_text(datasheet_markdown(shown), encoding="utf-8")
+    return _write_manifest(public, evidence, signer, {})
+
+
+def write_internal(
+    folder: Path,
+    evidence: ReleaseEvidence,
+    fitted: Fitted,
+    signer: Signer,
+    created: datetime,
+    public_manifest: str | None,
+) -> str:
+    """Write the internal report, all evidence, the model and their manifest.
+
+    Returns:
+        The SHA-256 of the manifest, for the ledger.
+    """
+    internal = folder / "internal"
+    (internal / "model").mkdir(parents=True)
+    fitted.model.save(internal / "model")
+    content = rfc8785.dumps(evidence.predicate())
+    rendered = render_pdf(
+        report_html(evidence),
+        attachments=[("evidence.internal.json", content, "All evidence, not for disclosure")],
+        title=f"Internal evidence report {evidence['release.id']}",
+        created=created,
+        identifier=hashlib.sha256(content).digest(),
+    )
+    (internal / "report.pdf").write_bytes(_signed(rendered, signer, evidence["release.id"]))
+    subjects = {
+        "report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest(),
+    }
+    predicate = evidence.predicate()
+    envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, predicate), signer)
+    (internal / "evidence.dsse.json").write_bytes(envelope)
+    extra = {} if public_manifest is None else {"public_manifest": public_manifest}
+    return _write_manifest(internal, evidence, signer, extra)
+
+
+def _signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
+    page, *box = rendered.signature_box
+    return sign_pdf(
+        rendered.pdf,
+        signer,
+        field_name="Issuer",
+        page_index=page,
+        box=(box[0], box[1], box[2], box[3]),
+        lines=(f"Signed by {signer.name}", identity, "Verify the file: this seal is no proof."),
+    )
+
+
+def _write_manifest(
+    folder: Path, evidence: ReleaseEvidence, signer: Signer, extra: Mapping[str, str]
+) -> str:
+    predicate = {
+        "release": evidence["release.id"],
+        "created": evidence["release.created"],
+        "folder": folder.name,
+        "ledger": {
+            "head_seq": evidence["ledger.head_seq"],
+            "head_digest": evidence["ledger.head_digest"],
+        },
+        **extra,
+    }
+    envelope = sign_envelope(manifest_statement(folder, predicate), signer)
+    (folder / MANIFEST).write_bytes(envelope)
+    return hashlib.sha256(envelope).hexdigest()

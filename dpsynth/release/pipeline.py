@@ -1,0 +1,211 @@
+"""One release, step by step: reserve, open, fit, sample, attack, judge, sign, commit, publish.
+
+Order is the safety argument. The ledger is written before data is opened; the bundle appears in
+one step after the ledger knows its digests; whatever stops in between leaves the budget spent and
+no bundle.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from dpsynth.errors import SelfTestError
+from dpsynth.evidence import ReleaseEvidence
+from dpsynth.fidelity.constraints import violation_rates
+from dpsynth.policy import Verdict
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.ledger import Head, Ledger, Reservation
+from dpsynth.release.collect import collect
+from dpsynth.release.examine import Tables, attack_tables, measure_tables
+from dpsynth.release.folder import assembling, publish
+from dpsynth.release.package import write_internal, write_public, write_synthetic
+from dpsynth.release.prepare import Plan
+from dpsynth.release.state import Examined, Fitted, OpenData, Run
+from dpsynth.results import Result
+from dpsynth.signing.keys import Signer
+from dpsynth.sources.table import CodedTable
+from dpsynth.synth.selftest import check_sample
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a release came to.
+
+    Attributes:
+        bundle: The folder that was written.
+        passed: Whether the policy let the data out; if not, the bundle has no public part.
+        verdict: The policy's gates, internal.
+        evidence: All evidence, internal.
+        head: Head of the ledger after the commit.
+    """
+
+    bundle: Path
+    passed: bool
+    verdict: Verdict
+    evidence: ReleaseEvidence
+    head: Head
+
+
+def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: Progress) -> Outcome:
+    """Run one prepared release into the folder `target`.
+
+    Args:
+        plan: What :func:`dpsynth.release.prepare.prepare` checked.
+        ledger: The ledger of the lineage.
+        signer: Who signs.
+        target: Bundle folder; must not exist.
+        progress: Called with a short text before each step.
+
+    Raises:
+        BudgetError: The lineage cannot pay; nothing was spent.
+        SelfTestError: The sampler disagrees with its model; the budget is spent.
+    """
+    created = datetime.now(UTC).replace(microsecond=0)
+    progress("Reserving the budget in the ledger")
+    ledger.register(plan.terms)
+    before = ledger.status(plan.settings.lineage)
+    reservation = ledger.reserve(
+        plan.settings.lineage,
+        plan.settings.name,
+        budget=plan.budget,
+        rho=plan.rho,
+        unit=plan.unit,
+        plan=[{"stage": s.stage, "rho": repr(s.rho)} for s in plan.stages],
+    )
+    with assembling(target) as folder:
+        data = _open(plan, reservation, progress)
+        fitted = _fit(plan, data, reservation, progress)
+        examined = _examine(plan, data, fitted, progress)
+        progress("Judging by the policy")
+        verdict = plan.policy.evaluate(_metrics(fitted, examined))
+        files = write_synthetic(folder, plan, fitted) if verdict.passed else []
+        evidence = collect(
+            Run(
+                plan=plan,
+                before=before,
+                head=ledger.head(),
+                entries=ledger.entries(plan.settings.lineage),
+                issuer=signer.name,
+                created=created,
+                fitted=fitted,
+                data=data,
+                examined=examined,
+                verdict=verdict,
+                files=files,
+            )
+        )
+        digests: dict[str, str] = {}
+        if verdict.passed:
+            progress("Writing and signing the certificate")
+            digests["public"] = write_public(folder, evidence, signer, created)
+        progress("Writing and signing the internal report")
+        digests["internal"] = write_internal(
+            folder, evidence, fitted, signer, created, digests.get("public")
+        )
+        progress("Committing to the ledger")
+        head = reservation.commit(digests)
+        progress("Publishing the bundle")
+        publish(folder, target)
+    return Outcome(
+        bundle=target, passed=verdict.passed, verdict=verdict, evidence=evidence, head=head
+    )
+
+
+def _open(plan: Plan, reservation: Reservation, progress: Progress) -> OpenData:
+    """Open the table through the reservation; bound contributions; seal the holdout."""
+    progress("Opening the table")
+    reservation.open_data()
+    raw = plan.source.read(plan.codec.columns_in(plan.unit.column))
+    table = CodedTable.build(
+        plan.codec.domain,
+        plan.codec.encode(raw.columns),
+        raw.columns[plan.unit.column] if plan.unit.column else None,
+    )
+    progress("Keeping the declared number of rows per unit and sealing the holdout")
+    key = secrets.token_bytes(32)
+    kept = table.bounded(plan.unit.max_rows, key)
+    train, holdout = kept.split(plan.settings.holdout, key)
+    return OpenData(
+        train=train,
+        holdout=holdout,
+        counts={
+            "rows": table.n_rows,
+            "units": table.n_units,
+            "kept_rows": kept.n_rows,
+            "train_rows": train.n_rows,
+            "holdout_rows": holdout.n_rows,
+            "malformed": raw.malformed_rows,
+        },
+    )
+
+
+def _fit(plan: Plan, data: OpenData, reservation: Reservation, progress: Progress) -> Fitted:
+    """Fit through the Curator, sample, and check the sample against the model."""
+    progress(f"Fitting {plan.settings.synthesizer} under the budget")
+    with Curator(
+        data.train,
+        reservation=reservation,
+        max_rows_per_unit=plan.unit.max_rows,
+        rho=plan.rho,
+    ) as curator:
+        model = plan.synthesizer.fit(curator)
+        events = curator.events
+    progress("Drawing the synthetic rows")
+    rows = plan.settings.rows or max(1, round(model.total))
+    codes = model.sample(rows, seed=secrets.randbits(63))
+    progress("Checking the sample against the model")
+    checks = tuple(check_sample(model, codes, seed=secrets.randbits(63)))
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        raise SelfTestError(
+            f"The synthetic rows do not follow the fitted model ({failed[0]}).",
+            fix="No data was written; the budget stays spent. Please report this as a defect.",
+        )
+    text = plan.codec.decode(codes, seed=secrets.randbits(63))
+    return Fitted(model=model, events=events, codes=codes, text=text, checks=checks)
+
+
+def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> Examined:
+    """Attack and measure the decoded table as a recipient would read it back."""
+    progress("Reading the synthetic table back")
+    columns = {name: fitted.text.column(name) for name in plan.codec.domain.names}
+    tables = Tables(
+        train=data.train.rows(),
+        holdout=data.holdout.rows(),
+        synthetic=np.ascontiguousarray(plan.codec.encode(columns).T, dtype=np.int32),
+    )
+    seed = secrets.randbits(63)
+    profile = plan.settings.attacks
+    attacked = (
+        attack_tables(plan.codec, tables, profile=profile, seed=seed, progress=progress)
+        if profile != "off"
+        else []
+    )
+    measured = measure_tables(
+        plan.codec, tables, label=plan.dictionary.label, seed=seed, progress=progress
+    )
+    progress("Checking the constraints of the dictionary")
+    text = {name: fitted.text.column(name).to_pylist() for name in fitted.text.column_names}
+    return Examined(
+        attacks=tuple(attacked),
+        fidelity=tuple(measured),
+        constraints=tuple(violation_rates(plan.dictionary.constraints, text)),
+    )
+
+
+def _metrics(fitted: Fitted, examined: Examined) -> Mapping[str, Result | bool]:
+    """Name the results as policies name them."""
+    metrics: dict[str, Result | bool] = {
+        "selftest.passed": all(check.passed for check in fitted.checks)
+    }
+    metrics |= {f"attacks.{result.name}": result for result in examined.attacks}
+    metrics |= {f"fidelity.{result.name}": result for result in examined.fidelity}
+    return metrics

@@ -1,0 +1,173 @@
+"""Step 1 of a release: check everything that can be checked while nothing private is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpsynth.errors import InputError
+from dpsynth.policy import Policy, load_policy
+from dpsynth.privacy.accountant import rho_for
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger import LineageTerms
+from dpsynth.privacy.unit import PrivacyUnit, Relation
+from dpsynth.release.folder import check_target
+from dpsynth.release.places import PASSPHRASE_VARIABLE, keys_folder
+from dpsynth.release.settings import ReleaseSettings
+from dpsynth.schema.codec import Codec
+from dpsynth.schema.dictionary import Dictionary, load_dictionary
+from dpsynth.signing.keys import Signer, load_signer, read_passphrase
+from dpsynth.sources.files import FileSource, open_source
+from dpsynth.synth import registry
+from dpsynth.synth.api import PlannedStage, Synthesizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A release that can run: declared, checked, priced; no row has been read."""
+
+    settings: ReleaseSettings
+    dictionary: Dictionary
+    codec: Codec
+    source: FileSource
+    extra_columns: tuple[str, ...]
+    policy: Policy
+    unit: PrivacyUnit
+    budget: Budget
+    rho: float
+    terms: LineageTerms
+    synthesizer: Synthesizer
+    stages: tuple[PlannedStage, ...]
+
+    @property
+    def format(self) -> str:
+        """Format of the synthetic file."""
+        return self.settings.format or self.source.format
+
+
+def prepare(settings: ReleaseSettings) -> Plan:
+    """Load and check everything of a release; price the plan. Spends nothing, reads no row.
+
+    Raises:
+        InputError: Something is missing, malformed or does not fit together.
+        PolicyRefusal: The policy forbids what is asked.
+    """
+    settings = settings.checked()
+    if settings.source is None or settings.dictionary is None:
+        raise InputError("needs data and a dictionary.", where="release")
+    dictionary = load_dictionary(settings.dictionary)
+    if dictionary.is_draft:
+        raise InputError(
+            "is a draft.",
+            where=str(settings.dictionary),
+            fix="A person must declare each column and set `status: declared`.",
+        )
+    policy = load_policy(settings.policy)
+    budget = Budget.checked(settings.epsilon, settings.delta)
+    total = Budget.checked(
+        policy.lineage_epsilon if settings.total_epsilon is None else settings.total_epsilon,
+        policy.lineage_delta if settings.total_delta is None else settings.total_delta,
+    )
+    policy.check_request(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        total_epsilon=total.epsilon,
+        total_delta=total.delta,
+        assurance_class=registry.assurance_class(settings.synthesizer),
+        attacks=settings.attacks,
+        holdout=settings.holdout,
+    )
+    unit = _unit(settings, dictionary)
+    source = open_source(
+        settings.source, delimiter=dictionary.delimiter, encoding=dictionary.encoding
+    )
+    extra = source.check_against(dictionary)
+    codec = Codec.from_dictionary(dictionary)
+    if not len(codec.domain):
+        raise InputError(
+            "leaves no column to model.",
+            where=str(settings.dictionary),
+            fix="Declare the domain of at least one column.",
+        )
+    options = dict(settings.options)
+    if dictionary.label in codec.domain.names:
+        options.setdefault("label", dictionary.label)
+    synthesizer = registry.make(settings.synthesizer, options)
+    rho = rho_for(budget)
+    return Plan(
+        settings=settings,
+        dictionary=dictionary,
+        codec=codec,
+        source=source,
+        extra_columns=extra,
+        policy=policy,
+        unit=unit,
+        budget=budget,
+        rho=rho,
+        terms=LineageTerms(
+            lineage=settings.lineage,
+            relation=unit.relation,
+            unit=unit.name,
+            unit_column=unit.column,
+            total=total,
+            total_rho=rho_for(total),
+        ),
+        synthesizer=synthesizer,
+        stages=synthesizer.plan(codec.domain, rho),
+    )
+
+
+def check_destination(target: Path) -> None:
+    """Refuse a place where the bundle cannot be written."""
+    check_target(target)
+
+
+def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] | None) -> Signer:
+    """Load the signer of a release: the declared key, else the trial authority's.
+
+    Raises:
+        InputError: There is no key, the passphrase is wrong, or the certificate has expired.
+    """
+    key = settings.key or keys_folder() / "signer.p12"
+    if not key.is_file():
+        raise InputError(
+            "There is no signing key.",
+            where=str(key),
+            fix="Make a trial authority with `dpsynth keys init`, or name a PKCS#12 file: --key.",
+        )
+    passphrase = read_passphrase(
+        file=settings.passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt
+    )
+    return load_signer(key, passphrase)
+
+
+def _unit(settings: ReleaseSettings, dictionary: Dictionary) -> PrivacyUnit:
+    """Return the privacy unit: the dictionary's, with the rows kept per unit."""
+    spec = dictionary.privacy_unit
+    if spec.column is None:
+        if settings.max_rows_per_unit not in {None, 1}:
+            raise InputError(
+                "The dictionary says that each row is one unit, so at most 1 row is kept.",
+                where="privacy.max_rows_per_unit",
+                fix="Leave it out, or name the column of the unit in the dictionary.",
+            )
+        return PrivacyUnit(
+            relation=Relation.ADD_REMOVE,
+            name=settings.unit_name or "row",
+            column=None,
+            max_rows=1,
+        )
+    rows = settings.max_rows_per_unit or spec.max_rows_declared
+    if rows is None:
+        raise InputError(
+            f"One unit ({spec.column}) may have several rows: how many are kept must be declared.",
+            where="privacy.max_rows_per_unit",
+            fix="Choose a small number such as 1, 2 or 5. Do not read it off the data.",
+        )
+    return PrivacyUnit(
+        relation=Relation.ADD_REMOVE,
+        name=settings.unit_name or spec.column,
+        column=spec.column,
+        max_rows=rows,
+    )

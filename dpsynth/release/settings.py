@@ -1,0 +1,227 @@
+"""The release file: everything that a person decides about one release, before data is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dpsynth.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEYS: dict[str, frozenset[str]] = {
+    "": frozenset(
+        {
+            "version", "name", "lineage", "data", "privacy", "synthesizer", "output", "holdout",
+            "attacks", "policy", "recipient", "purpose", "sign",
+        }
+    ),
+    "data": frozenset({"source", "dictionary"}),
+    "privacy": frozenset({"epsilon", "delta", "max_rows_per_unit", "unit_name", "total"}),
+    "privacy.total": frozenset({"epsilon", "delta"}),
+    "output": frozenset({"rows", "format"}),
+    "recipient": frozenset({"name", "jurisdiction"}),
+    "sign": frozenset({"key", "passphrase_file"}),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseSettings:
+    """One release as declared. Epsilon and delta have no default.
+
+    Attributes:
+        name: Name of the release, also of its folder.
+        lineage: The people; the budget belongs to them.
+        source: CSV or Parquet file.
+        dictionary: Path of dictionary.yaml.
+        epsilon: Privacy loss of this release at `delta`; text or number, checked by Budget.
+        delta: See epsilon.
+        max_rows_per_unit: Rows kept of one unit at most; None takes the dictionary's, or 1.
+        unit_name: What one unit is, in words ("patient"); None takes it from the dictionary.
+        total_epsilon: Cap of the lineage, used when the lineage is new; None takes the policy's.
+        total_delta: See total_epsilon.
+        synthesizer: Registered name.
+        options: Options of the synthesizer.
+        rows: Number of synthetic rows, or None for the noisy estimate.
+        format: csv or parquet, or None for the format of the source.
+        holdout: Share of units sealed for the tests.
+        attacks: quick or off.
+        policy: Name or path.
+        recipient: Who receives the data.
+        jurisdiction: Where the recipient is.
+        purpose: What for.
+        key: PKCS#12 file of the signer, or None for the trial authority's.
+        passphrase_file: File that holds its passphrase, or None.
+    """
+
+    name: str = ""
+    lineage: str = ""
+    source: Path | None = None
+    dictionary: Path | None = None
+    epsilon: float | str | None = None
+    delta: float | str | None = None
+    max_rows_per_unit: int | None = None
+    unit_name: str | None = None
+    total_epsilon: float | str | None = None
+    total_delta: float | str | None = None
+    synthesizer: str = "mst"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+    format: str | None = None
+    holdout: float = 0.2
+    attacks: str = "quick"
+    policy: str = "default"
+    recipient: str = ""
+    jurisdiction: str = ""
+    purpose: str = ""
+    key: Path | None = None
+    passphrase_file: Path | None = None
+
+    def override(self, **changes: Any) -> ReleaseSettings:
+        """Return a copy where every change that is not None replaces what the file says."""
+        return replace(self, **{k: v for k, v in changes.items() if v is not None})
+
+    def checked(self) -> ReleaseSettings:
+        """Return self if it is complete and well formed.
+
+        Raises:
+            InputError: Something is missing or malformed; says which key and option.
+        """
+        for label, value in (
+            ("data.source (--data)", self.source),
+            ("data.dictionary (--dictionary)", self.dictionary),
+            ("privacy.epsilon (--epsilon)", self.epsilon),
+            ("privacy.delta (--delta)", self.delta),
+            ("lineage (--lineage)", self.lineage),
+            ("name (--name)", self.name),
+        ):
+            if value is None or value == "":
+                raise InputError(
+                    "is not given.", where=label, fix="There is no default: a person decides it."
+                )
+        for label, text in (("name", self.name), ("lineage", self.lineage)):
+            if not _NAME.fullmatch(text):
+                raise InputError(
+                    "is not a plain name.",
+                    where=label,
+                    fix="Use at most 64 letters, digits, points, dashes and underscores.",
+                )
+        if not 0.0 < self.holdout <= 0.5:
+            raise InputError("must lie in (0, 0.5].", where="holdout", fix="0.2 is usual.")
+        if self.attacks not in {"quick", "off"}:
+            raise InputError(
+                "knows the profiles quick and off.",
+                where="attacks",
+                fix="The profile full comes with a later version.",
+            )
+        if self.format not in {None, "csv", "parquet"}:
+            raise InputError("must be csv or parquet.", where="output.format")
+        if self.rows is not None and not 1 <= self.rows <= 100_000_000:
+            raise InputError("must be auto or lie in [1, 100000000].", where="output.rows")
+        if self.max_rows_per_unit is not None and not 1 <= self.max_rows_per_unit <= 1000:
+            raise InputError("must lie in [1, 1000].", where="privacy.max_rows_per_unit")
+        return self
+
+
+def load_settings(path: Path) -> ReleaseSettings:
+    """Read a release file; relative paths in it are relative to its folder.
+
+    Raises:
+        InputError: The file cannot be read or has a key that is not known.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot be read ({type(error).__name__}).", where=str(path), fix="Check the path."
+        ) from None
+    except yaml.YAMLError:
+        raise InputError("is not valid YAML.", where=str(path)) from None
+    if not isinstance(tree, dict):
+        raise InputError("is not a release file: expected keys and values.", where=str(path))
+    _check_keys(path, "", tree)
+    if tree.get("version", 1) != 1:
+        raise InputError("has a version that this dpsynth does not know.", where=str(path))
+    section = {name: _section(path, tree, name) for name in ("data", "privacy", "output")}
+    total = section["privacy"].get("total") or {}
+    _check_keys(path, "privacy.total", total)
+    recipient, sign = _section(path, tree, "recipient"), _section(path, tree, "sign")
+    method = dict(tree.get("synthesizer") or {})
+    rows = section["output"].get("rows", "auto")
+
+    def file(value: Any) -> Path | None:
+        return None if value is None else path.parent / Path(str(value)).expanduser()
+
+    return ReleaseSettings(
+        name=str(tree.get("name") or ""),
+        lineage=str(tree.get("lineage") or ""),
+        source=file(section["data"].get("source")),
+        dictionary=file(section["data"].get("dictionary")),
+        epsilon=section["privacy"].get("epsilon"),
+        delta=section["privacy"].get("delta"),
+        max_rows_per_unit=_integer(
+            section["privacy"].get("max_rows_per_unit"), "max_rows_per_unit"
+        ),
+        unit_name=section["privacy"].get("unit_name"),
+        total_epsilon=total.get("epsilon"),
+        total_delta=total.get("delta"),
+        synthesizer=str(method.pop("name", "mst")),
+        options=method,
+        rows=None if rows == "auto" else _integer(rows, "output.rows"),
+        format=section["output"].get("format"),
+        holdout=_number(tree.get("holdout", 0.2), "holdout"),
+        attacks=_profile(tree.get("attacks", "quick")),
+        policy=_policy(path, tree.get("policy", "default")),
+        recipient=str(recipient.get("name") or ""),
+        jurisdiction=str(recipient.get("jurisdiction") or ""),
+        purpose=str(tree.get("purpose") or ""),
+        key=file(sign.get("key")),
+        passphrase_file=file(sign.get("passphrase_file")),
+    )
+
+
+def _profile(value: Any) -> str:
+    """YAML reads a bare `off` as False."""
+    return "off" if value is False else str(value)
+
+
+def _policy(path: Path, value: Any) -> str:
+    """A policy with a suffix is a file beside the release file; without, a shipped name."""
+    text = str(value)
+    return str(path.parent / text) if text.endswith((".yaml", ".yml")) else text
+
+
+def _check_keys(path: Path, name: str, tree: Mapping[str, Any]) -> None:
+    unknown = sorted(set(map(str, tree)) - _KEYS[name])
+    if unknown:
+        raise InputError(
+            f"does not know the key {unknown[0]!r}{f' under {name}' if name else ''}.",
+            where=str(path),
+            fix=f"Known: {', '.join(sorted(_KEYS[name]))}.",
+        )
+
+
+def _section(path: Path, tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = tree.get(name) or {}
+    if not isinstance(value, dict):
+        raise InputError(f"expects keys and values under {name}.", where=str(path))
+    _check_keys(path, name, value)
+    return value
+
+
+def _integer(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError("must be a whole number.", where=where)
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError("must be a number.", where=where)
+    return float(value)

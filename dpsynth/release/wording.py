@@ -1,0 +1,111 @@
+"""Sentences of the evidence that do not depend on data: hazards, limits, poor uses."""
+
+from __future__ import annotations
+
+from dpsynth.privacy.unit import PrivacyUnit
+from dpsynth.schema.codec import Treatment
+from dpsynth.schema.dictionary import Dictionary
+
+ASSURANCE = {
+    "A": (
+        "Exact integer arithmetic, declared domains, every item in the ledger. The mechanism audit "
+        "on neighbouring inputs is not part of this version."
+    ),
+    "B": "Idealised arithmetic or a third-party core that could not be taken apart.",
+}
+ACCOUNTING = (
+    "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
+    "call is added up and converted to (epsilon, delta) by three accountants; the largest is "
+    "reported."
+)
+ENTROPY = (
+    "Operating-system entropy through OpenDP's discrete Gaussian and noisy-max mechanisms on "
+    "integers; noise has no seed."
+)
+AUDIT = (
+    "not_run",
+    "No two-world audit of this implementation was run for this release. The test suite checks "
+    "noise, sensitivity and accounting; an audit with stated detection limits is not part of this "
+    "version.",
+)
+HAZARDS = (
+    ("Floating-point noise", "handled", "Noise is integer noise inside the measurement."),
+    ("Random number source", "handled", "Noise uses operating-system entropy and takes no seed."),
+    (
+        "Domain taken from the data",
+        "handled",
+        "Categories, bounds and bins come from the dictionary; other values share one bucket.",
+    ),
+    (
+        "Several rows of one unit",
+        "handled",
+        "Rows beyond the declared maximum are dropped before anything is counted.",
+    ),
+    ("Row count", "handled", "The number of rows is private; a noisy estimate is used."),
+    (
+        "Budget over several releases",
+        "handled",
+        "One ledger for the people; a run that ends early counts as spent in full.",
+    ),
+    (
+        "Selection and tuning",
+        "handled",
+        "Selected marginals are charged; no setting is tuned on the data.",
+    ),
+    (
+        "Release decided by internal tests",
+        "accepted",
+        "That this release passed its internal policy is one bit that no budget covers.",
+    ),
+    (
+        "Running time and resource use",
+        "accepted",
+        "Time, memory and warnings of the machine are visible to its operator only.",
+    ),
+    (
+        "Rollback of the ledger",
+        "partly",
+        "The ledger is hash-chained and its head is printed in each document; its entries are not "
+        "yet signed by a key outside the data host.",
+    ),
+    (
+        "Implementation audit",
+        "open",
+        "No empirical audit of the mechanism is part of this version.",
+    ),
+    (
+        "Access to the private table and the keys",
+        "outside",
+        "Belongs to the operator's own controls.",
+    ),
+)
+
+
+def unprotected(dictionary: Dictionary, unit: PrivacyUnit) -> list[str]:
+    """Return the facts that the owner declares public."""
+    return [
+        "Names, kinds, domains and bounds of the columns, declared by the data owner from: "
+        f"{dictionary.codebook or 'no codebook named'}.",
+        f"That one unit is one {unit.name} and that at most {unit.max_rows} "
+        f"{'row is' if unit.max_rows == 1 else 'rows are'} kept of it.",
+        "That a release was made and that its internal checks did not refuse it.",
+    ]
+
+
+def poor_uses(unit: PrivacyUnit, treatments: tuple[Treatment, ...]) -> list[str]:
+    """Return what the data are not good for, from declared facts only."""
+    uses = [
+        "Decisions about a single person: no row describes anybody.",
+        "Small groups: counts near the noise in the table above mean nothing.",
+        "Significance tests as if the rows were real: they ignore the noise.",
+        "Relations among three or more columns beyond what measured pairs imply.",
+    ]
+    if unit.column is not None:
+        uses.append(
+            f"Questions about several rows of one {unit.name}: rows are drawn one by one and "
+            "identifiers are made up."
+        )
+    left_out = [t.column for t in treatments if t.treatment == "left_out"]
+    if left_out:
+        uses.append(f"Anything about columns that were left out: {', '.join(left_out)}.")
+    return uses
