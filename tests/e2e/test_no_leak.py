@@ -1,0 +1,66 @@
+"""Nothing observable follows one person's values: not a file, a message, a schema or a count."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from steward import Desk, rows_of, write_csv
+
+TOKEN = "Zanzibar-Quux-7731"
+
+
+def _observe(desk: Desk, name: str) -> tuple[str, dict[str, object]]:
+    """Return the messages with numbers blanked, and what the files look like."""
+    answer = desk.release("--total-epsilon", "4", "--total-delta", "1e-6", name=name)
+    assert answer.code == 0, answer.text
+    bundle = desk.folder / name
+    words = re.sub(r"[0-9A-F]{10}|\d[\d.]*", "#", answer.text.replace(name, "NAME"))
+    with np.load(next((bundle / "internal" / "model").glob("*.npz")), allow_pickle=False) as arrays:
+        one_ways = sorted(key for key in arrays.files if arrays[key].ndim == 1)
+    evidence = json.loads(_attachment(bundle))
+    return words, {
+        "files": sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*")),
+        "header": (bundle / "public" / "synthetic.csv").read_text().splitlines()[0],
+        "columns": evidence["data"]["columns"],
+        "warnings": evidence["data"]["warnings"],
+        "arrays": bool(one_ways),
+    }
+
+
+def _attachment(bundle: Path) -> str:
+    """Return the public evidence from its envelope."""
+    import base64
+
+    envelope = json.loads((bundle / "public" / "evidence.dsse.json").read_text())
+    return json.dumps(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
+
+
+def test_a_person_with_a_unique_value_changes_nothing_observable(desk: Desk) -> None:
+    rows = rows_of(4000)
+    write_csv(desk.folder / "data.csv", rows)
+    without = _observe(desk, "without")
+    unusual = ("P999999", TOKEN, TOKEN, TOKEN, TOKEN)
+    write_csv(desk.folder / "data.csv", [*rows, unusual])
+    with_them = _observe(desk, "with")
+    assert without == with_them
+
+
+def test_a_planted_token_is_found_nowhere(desk: Desk) -> None:
+    rows = rows_of(4000)
+    planted = [
+        (f"{TOKEN}{i}", r[1], TOKEN if i % 2 else r[2], r[3], r[4]) for i, r in enumerate(rows)
+    ]
+    write_csv(desk.folder / "data.csv", planted)
+    answer = desk.release()
+    assert answer.code == 0, answer.text
+    assert TOKEN not in answer.text
+    found = [
+        path
+        for path in desk.folder.rglob("*")
+        if path.is_file() and path.name != "data.csv" and TOKEN.encode() in path.read_bytes()
+    ]
+    assert not found
+    assert "ward" in answer.err, "half of the column lies outside its domain: that is worth a note"

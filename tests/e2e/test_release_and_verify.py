@@ -1,0 +1,131 @@
+"""The main job: release a table, verify the bundle, and find every fault planted in it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from steward import HEADER, Desk, rows_of, write_csv
+
+from dpsynth.privacy.ledger import Ledger
+
+
+def test_a_release_is_verified_by_a_stranger(desk: Desk) -> None:
+    answer = desk.release()
+    assert answer.code == 0, answer.text
+    bundle = desk.folder / "clinic"
+    with (bundle / "public" / "synthetic.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == HEADER
+    assert 2000 < len(rows) < 4400
+    assert len({row["number"] for row in rows}) == len(rows)
+    assert {row["ward"] for row in rows} <= {
+        "north",
+        "south",
+        "east",
+        "west",
+        "?",
+        "__out_of_domain__",
+    }
+    checked = desk.verify(bundle)
+    assert checked.code == 0, checked.text
+    shutil.copytree(bundle / "public", desk.folder / "received")
+    assert desk.verify(desk.folder / "received").code == 0
+    with Ledger.open(desk.ledger) as book:
+        status = book.status("clinic")
+        assert status.releases == 1
+        assert status.open_reservations == 0
+        assert 0 < status.spent_rho < status.terms.total_rho
+
+
+def test_json_answers(desk: Desk) -> None:
+    answer = desk.run(
+        *"release --json --epsilon 1 --delta 1e-6 --lineage clinic --name clinic".split(),
+        "--data", "data.csv", "--dictionary", "dictionary.yaml", "--passphrase-file", "passphrase",
+    )  # fmt: skip
+    assert answer.code == 0, answer.text
+    told = json.loads(answer.out)
+    assert told["passed"] is True
+    assert told["epsilon"] == "1.0"
+    assert Path(told["certificate"]).is_file()
+    checked = desk.run("verify", told["bundle"], "--trust", "keys/root.pem", "--json")
+    assert json.loads(checked.out)["verdict"] == "VALID"
+
+
+def test_every_flipped_byte_is_found_and_named(desk: Desk) -> None:
+    assert desk.release().code == 0
+    bundle = desk.folder / "clinic"
+    files = sorted(path for path in bundle.rglob("*") if path.is_file())
+    assert len(files) >= 9
+    for path in files:
+        honest = path.read_bytes()
+        spoiled = bytearray(honest)
+        spoiled[len(spoiled) // 2] ^= 1
+        path.write_bytes(bytes(spoiled))
+        answer = desk.verify(bundle)
+        assert answer.code == 1, path
+        assert path.name in answer.out, path
+        path.write_bytes(honest)
+    assert desk.verify(bundle).code == 0
+
+
+def test_a_second_release_cannot_exceed_the_total(desk: Desk) -> None:
+    assert desk.release("--total-epsilon", "1.5", "--total-delta", "1e-6").code == 0
+    answer = desk.release("--total-epsilon", "1.5", "--total-delta", "1e-6", name="second")
+    assert answer.code == 4, answer.text
+    assert not (desk.folder / "second").exists()
+
+
+def test_a_refused_release_writes_no_data_and_stays_spent(desk: Desk) -> None:
+    policy = desk.folder / "hard.yaml"
+    strict = desk.run("policy", "show", "strict", "--json")
+    assert strict.code == 0
+    text = (Path(__file__).parents[2] / "policies" / "default.yaml").read_text()
+    gate = """
+  - id: impossible
+    title: Synthetic rows equal real ones
+    metric: fidelity.tvd_1way.value
+    at_most: 0.0
+    reason: planted by a test
+"""
+    policy.write_text(text.rstrip() + gate)
+    answer = desk.release("--policy", str(policy))
+    assert answer.code == 3, answer.text
+    bundle = desk.folder / "clinic"
+    assert not (bundle / "public").exists()
+    assert (bundle / "internal" / "report.pdf").is_file()
+    with Ledger.open(desk.ledger) as book:
+        assert book.status("clinic").spent_rho > 0
+    assert desk.verify(bundle).code == 0
+
+
+def test_more_rows_from_a_model_cost_nothing(desk: Desk) -> None:
+    assert desk.release().code == 0
+    with Ledger.open(desk.ledger) as book:
+        before = book.head()
+    answer = desk.run(
+        *"sample clinic/internal/model --dictionary dictionary.yaml --rows 500".split(),
+        "--out", "more.csv", "--seed", "1",
+    )  # fmt: skip
+    assert answer.code == 0, answer.text
+    assert len((desk.folder / "more.csv").read_text().splitlines()) == 501
+    with Ledger.open(desk.ledger) as book:
+        assert book.head() == before
+
+
+@pytest.mark.parametrize("command", ["attack", "evaluate"])
+def test_a_vendor_table_can_be_tested_alone(desk: Desk, command: str) -> None:
+    rows = rows_of(3000, seed=5)
+    write_csv(desk.folder / "train.csv", rows[:1000])
+    write_csv(desk.folder / "holdout.csv", rows[1000:2000])
+    write_csv(desk.folder / "fresh.csv", rows[2000:])
+    write_csv(desk.folder / "leaky.csv", rows[:500] + rows[2000:2500])
+    arguments = "--train train.csv --holdout holdout.csv --dictionary dictionary.yaml --seed 3"
+    honest = desk.run(command, *arguments.split(), "--synthetic", "fresh.csv", "--json")
+    assert honest.code == 0, honest.text
+    assert json.loads(honest.out)["results"]
+    leaky = desk.run(command, *arguments.split(), "--synthetic", "leaky.csv")
+    assert leaky.code == (1 if command == "attack" else 0), leaky.text
