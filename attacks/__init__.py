@@ -4,3 +4,8 @@ if __name__ != "dpsynth.attacks":
     raise ImportError(
         "This package installs as dpsynth.attacks: run `pip install .` and import that."
     )
+
+from dpsynth.attacks.api import ALPHA, Attack, AttackData
+from dpsynth.attacks.suite import CONTROLS, run
+
+__all__ = ["ALPHA", "CONTROLS", "Attack", "AttackData", "run"]

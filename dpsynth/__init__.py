@@ -1,1 +1,26 @@
-"""Synthetic tables under differential privacy, with a ledger and signed evidence."""
+"""Synthetic tables under differential privacy, with a ledger and signed evidence.
+
+Importing dpsynth has no effects and loads nothing heavy: the names below are resolved on first use.
+
+    dpsynth.release("release.yaml", out=...)      one release, as on the command line
+    dpsynth.verify("bundle", trust=["root.pem"])  what a recipient runs
+    dpsynth.Synthesizer("mst", epsilon=..., ...)  a frame in, a model out, charged in the ledger
+    dpsynth.attacks.run(...)                      attacks on any generator's output
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpsynth.release.api import Synthesizer, release, verify
+
+__all__ = ["Synthesizer", "release", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve the public names on first use."""
+    if name in __all__:
+        return getattr(import_module("dpsynth.release.api"), name)
+    raise AttributeError(f"module 'dpsynth' has no attribute {name!r}")

@@ -38,7 +38,7 @@ def status(ledger: o.LedgerOption = None, json: o.Json = False) -> None:
                         "spent_rho": float(row.spent_rho),
                         "remaining_rho": float(row.remaining_rho),
                         "releases": row.releases,
-                        "open_reservations": row.open_reservations,
+                        "open_reservations": len(row.open_reservations),
                     }
                     for row in rows
                 ],
@@ -59,7 +59,7 @@ def status(ledger: o.LedgerOption = None, json: o.Json = False) -> None:
                 f"{epsilon(float(row.spent_rho), row.terms.total.delta):.3f}",
                 f"{float(row.spent_rho) / row.terms.total_rho:.0%}",
                 row.releases,
-                row.open_reservations,
+                len(row.open_reservations),
             )
             for row in rows
         ],
@@ -76,7 +76,7 @@ def show(
 ) -> None:
     """Show the entries, oldest first."""
     with Ledger.open(ledger_path(ledger)) as book:
-        entries = [entry.summary() for entry in book.entries(lineage)]
+        entries = [{"lineage": e.lineage, **e.summary()} for e in book.entries(lineage)]
     if json:
         emit_json({"entries": entries})
         return
@@ -87,8 +87,8 @@ def show(
                 e["seq"],
                 e["kind"],
                 e["lineage"],
-                e["release"] or "",
-                "" if e["rho"] is None else f"{float(e['rho']):.6f}",
+                e["release"],
+                f"{float(e['rho']):.6f}" if e["rho"] else "",
                 e["created"],
                 str(e["digest"])[:16],
             )

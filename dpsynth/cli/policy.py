@@ -8,7 +8,7 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table
-from dpsynth.policy import load_policy, policy_names
+from dpsynth.policy import load_policy, shipped_policies
 
 app = typer.Typer(help="Policies: what a release may spend and must show.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="Policies: what a release may spend and must show.", no_a
 @app.command("list")
 def list_policies(json: o.Json = False) -> None:
     """Show the shipped policies."""
-    policies = [load_policy(name) for name in policy_names()]
+    policies = [load_policy(name) for name in shipped_policies()]
     if json:
         emit_json({"policies": [{"name": p.name, "title": p.title} for p in policies]})
         return
@@ -37,5 +37,5 @@ def show(
     show_table(("limit", "value"), [(k, v) for k, v in loaded.to_json()["limits"].items()])
     show_table(
         ("gate", "metric", "condition", "why"),
-        [(g.id, g.metric, g.condition, g.reason) for g in loaded.gates],
+        [(g.id, g.metric, g.limit_text, g.reason) for g in loaded.gates],
     )

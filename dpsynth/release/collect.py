@@ -162,7 +162,7 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
                 "kind": column.kind.value,
                 "role": column.role.value,
                 "meaning": column.meaning,
-                "domain": column.domain.describe(),
+                "domain": wording.domain_words(column),
                 "domain_source": column.domain_source,
                 "treatment": treatment[column.name].treatment,
                 "reason": treatment[column.name].reason,

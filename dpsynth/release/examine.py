@@ -22,11 +22,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """Training part, sealed holdout and synthetic rows, each (n, d) codes of one codec."""
+    """Training part, sealed holdout and synthetic rows, each (n, d) codes of one codec.
+
+    Units name the privacy unit of each real row, or are None where each row is one.
+    """
 
     train: Rows
     holdout: Rows
     synthetic: Rows
+    train_units: NDArray[np.int64] | None = None
+    holdout_units: NDArray[np.int64] | None = None
 
 
 def attack_tables(
@@ -38,6 +43,8 @@ def attack_tables(
         train=tables.train,
         holdout=tables.holdout,
         synthetic=tables.synthetic,
+        train_units=tables.train_units,
+        holdout_units=tables.holdout_units,
     )
     return attacks.run(data, profile=profile, seed=seed, progress=progress)
 

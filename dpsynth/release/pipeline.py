@@ -8,31 +8,26 @@ no bundle.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from dpsynth.errors import SelfTestError
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import violation_rates
 from dpsynth.policy import Verdict
-from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.ledger import Head, Ledger, Reservation
+from dpsynth.privacy.ledger import Head, Ledger
 from dpsynth.release.collect import collect
 from dpsynth.release.examine import Tables, attack_tables, measure_tables
 from dpsynth.release.folder import assembling, publish
 from dpsynth.release.package import write_internal, write_public, write_synthetic
 from dpsynth.release.prepare import Plan
 from dpsynth.release.state import Examined, Fitted, OpenData, Run
+from dpsynth.release.steps import Progress, draw, fit_model, open_table
 from dpsynth.results import Result
 from dpsynth.signing.keys import Signer
-from dpsynth.sources.table import CodedTable
-from dpsynth.synth.selftest import check_sample
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +73,12 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         budget=plan.budget,
         rho=plan.rho,
         unit=plan.unit,
-        plan=[{"stage": s.stage, "rho": repr(s.rho)} for s in plan.stages],
+        plan=plan.stages_json(),
     )
     with assembling(target) as folder:
-        data = _open(plan, reservation, progress)
-        fitted = _fit(plan, data, reservation, progress)
+        data = open_table(plan, reservation, progress, holdout=plan.settings.holdout)
+        model, charged = fit_model(plan, data.train, reservation, progress)
+        fitted = draw(plan, model, charged, progress)
         examined = _examine(plan, data, fitted, progress)
         progress("Judging by the policy")
         verdict = plan.policy.evaluate(_metrics(fitted, examined))
@@ -119,60 +115,6 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
     )
 
 
-def _open(plan: Plan, reservation: Reservation, progress: Progress) -> OpenData:
-    """Open the table through the reservation; bound contributions; seal the holdout."""
-    progress("Opening the table")
-    reservation.open_data()
-    raw = plan.source.read(plan.codec.columns_in(plan.unit.column))
-    table = CodedTable.build(
-        plan.codec.domain,
-        plan.codec.encode(raw.columns),
-        raw.columns[plan.unit.column] if plan.unit.column else None,
-    )
-    progress("Keeping the declared number of rows per unit and sealing the holdout")
-    key = secrets.token_bytes(32)
-    kept = table.bounded(plan.unit.max_rows, key)
-    train, holdout = kept.split(plan.settings.holdout, key)
-    return OpenData(
-        train=train,
-        holdout=holdout,
-        counts={
-            "rows": table.n_rows,
-            "units": table.n_units,
-            "kept_rows": kept.n_rows,
-            "train_rows": train.n_rows,
-            "holdout_rows": holdout.n_rows,
-            "malformed": raw.malformed_rows,
-        },
-    )
-
-
-def _fit(plan: Plan, data: OpenData, reservation: Reservation, progress: Progress) -> Fitted:
-    """Fit through the Curator, sample, and check the sample against the model."""
-    progress(f"Fitting {plan.settings.synthesizer} under the budget")
-    with Curator(
-        data.train,
-        reservation=reservation,
-        max_rows_per_unit=plan.unit.max_rows,
-        rho=plan.rho,
-    ) as curator:
-        model = plan.synthesizer.fit(curator)
-        events = curator.events
-    progress("Drawing the synthetic rows")
-    rows = plan.settings.rows or max(1, round(model.total))
-    codes = model.sample(rows, seed=secrets.randbits(63))
-    progress("Checking the sample against the model")
-    checks = tuple(check_sample(model, codes, seed=secrets.randbits(63)))
-    failed = [check.name for check in checks if not check.passed]
-    if failed:
-        raise SelfTestError(
-            f"The synthetic rows do not follow the fitted model ({failed[0]}).",
-            fix="No data was written; the budget stays spent. Please report this as a defect.",
-        )
-    text = plan.codec.decode(codes, seed=secrets.randbits(63))
-    return Fitted(model=model, events=events, codes=codes, text=text, checks=checks)
-
-
 def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> Examined:
     """Attack and measure the decoded table as a recipient would read it back."""
     progress("Reading the synthetic table back")
@@ -180,6 +122,8 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
     tables = Tables(
         train=data.train.rows(),
         holdout=data.holdout.rows(),
+        train_units=data.train.units if plan.unit.column else None,
+        holdout_units=data.holdout.units if plan.unit.column else None,
         synthetic=np.ascontiguousarray(plan.codec.encode(columns).T, dtype=np.int32),
     )
     seed = secrets.randbits(63)
@@ -197,7 +141,13 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
     return Examined(
         attacks=tuple(attacked),
         fidelity=tuple(measured),
-        constraints=tuple(violation_rates(plan.dictionary.constraints, text)),
+        constraints=tuple(
+            violation_rates(
+                plan.dictionary.constraints,
+                text,
+                missing={column.name: tuple(column.missing) for column in plan.dictionary.columns},
+            )
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from dpsynth.policy import Policy, load_policy
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import LineageTerms
+from dpsynth.privacy.numbers import decimal_string
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.release.folder import check_target
 from dpsynth.release.places import PASSPHRASE_VARIABLE, keys_folder
@@ -18,7 +19,7 @@ from dpsynth.release.settings import ReleaseSettings
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
-from dpsynth.sources.files import FileSource, open_source
+from dpsynth.sources.files import Source, open_source
 from dpsynth.synth import registry
 from dpsynth.synth.api import PlannedStage, Synthesizer
 
@@ -30,7 +31,7 @@ class Plan:
     settings: ReleaseSettings
     dictionary: Dictionary
     codec: Codec
-    source: FileSource
+    source: Source
     extra_columns: tuple[str, ...]
     policy: Policy
     unit: PrivacyUnit
@@ -41,21 +42,35 @@ class Plan:
     stages: tuple[PlannedStage, ...]
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that are read: the modelled ones and the one that names the unit."""
+        unit = () if self.unit.column is None else (self.unit.column,)
+        return tuple(dict.fromkeys((*self.codec.domain.names, *unit)))
+
+    def stages_json(self) -> list[dict[str, str]]:
+        """Return the plan as the ledger keeps it."""
+        return [{"stage": s.stage, "rho": decimal_string(s.rho)} for s in self.stages]
+
+    @property
     def format(self) -> str:
         """Format of the synthetic file."""
         return self.settings.format or self.source.format
 
 
-def prepare(settings: ReleaseSettings) -> Plan:
+def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
     """Load and check everything of a release; price the plan. Spends nothing, reads no row.
+
+    Args:
+        settings: What was declared.
+        source: A table in memory in place of the file that the settings name.
 
     Raises:
         InputError: Something is missing, malformed or does not fit together.
         PolicyRefusal: The policy forbids what is asked.
     """
     settings = settings.checked()
-    if settings.source is None or settings.dictionary is None:
-        raise InputError("needs data and a dictionary.", where="release")
+    if settings.dictionary is None:
+        raise InputError("is not given.", where="data.dictionary (--dictionary)")
     dictionary = load_dictionary(settings.dictionary)
     if dictionary.is_draft:
         raise InputError(
@@ -79,9 +94,12 @@ def prepare(settings: ReleaseSettings) -> Plan:
         holdout=settings.holdout,
     )
     unit = _unit(settings, dictionary)
-    source = open_source(
-        settings.source, delimiter=dictionary.delimiter, encoding=dictionary.encoding
-    )
+    if source is None:
+        if settings.source is None:
+            raise InputError("is not given.", where="data.source (--data)")
+        source = open_source(
+            settings.source, delimiter=dictionary.delimiter, encoding=dictionary.encoding
+        )
     extra = source.check_against(dictionary)
     codec = Codec.from_dictionary(dictionary)
     if not len(codec.domain):

@@ -92,7 +92,6 @@ class ReleaseSettings:
             InputError: Something is missing or malformed; says which key and option.
         """
         for label, value in (
-            ("data.source (--data)", self.source),
             ("data.dictionary (--dictionary)", self.dictionary),
             ("privacy.epsilon (--epsilon)", self.epsilon),
             ("privacy.delta (--delta)", self.delta),

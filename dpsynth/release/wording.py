@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.schema.codec import Treatment
-from dpsynth.schema.dictionary import Dictionary
+from dpsynth.schema.declared import (
+    CategoryDomain,
+    Column,
+    DateDomain,
+    Dictionary,
+    NumericDomain,
+    OpenDomain,
+    PatternDomain,
+    TextDomain,
+)
 
 ASSURANCE = {
     "A": (
@@ -79,6 +90,27 @@ HAZARDS = (
         "Belongs to the operator's own controls.",
     ),
 )
+
+
+def domain_words(column: Column) -> str:
+    """Return a declared domain in a few words."""
+    match column.domain:
+        case CategoryDomain(categories=categories):
+            shown = ", ".join(categories[:6])
+            return f"{len(categories)} categories: {shown}{', ...' if len(categories) > 6 else ''}"
+        case NumericDomain(lower=lower, upper=upper, edges=edges):
+            return f"{lower:g} to {upper:g}, {len(edges) - 1} bins"
+        case DateDomain(lower=lower, upper=upper):
+            return f"{lower} to {upper}"
+        case PatternDomain(public_groups=groups) if groups:
+            return f"{len(groups)} public groups: {', '.join(groups)}"
+        case PatternDomain(pattern=pattern):
+            return f"pattern {pattern}"
+        case OpenDomain():
+            return "open: no published list"
+        case TextDomain():
+            return "free text"
+    assert_never(column.domain)
 
 
 def unprotected(dictionary: Dictionary, unit: PrivacyUnit) -> list[str]:

@@ -126,11 +126,11 @@ class Desk:
         return self.run("verify", str(bundle), "--trust", str(self.folder / "keys" / "root.pem"))
 
 
-def furnish(folder: Path, count: int = 4000, *, days: int = 30) -> None:
+def furnish(folder: Path, count: int = 4000) -> None:
     """Fill a folder with a table, a dictionary, a passphrase and trial keys."""
     write_csv(folder / "data.csv", rows_of(count))
     (folder / "dictionary.yaml").write_text(DICTIONARY, encoding="utf-8")
     (folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
     init_trial_authority(
-        folder / "keys", organisation="Test clinic", passphrase=PASSPHRASE.encode(), days=days
+        folder / "keys", organisation="Test clinic", passphrase=PASSPHRASE.encode(), days=30
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from steward import DICTIONARY, HEADER, Desk, furnish, rows_of, write_csv
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from steward import DICTIONARY, HEADER, PASSPHRASE, Desk, furnish, rows_of, write_csv
 
 from dpsynth.privacy.ledger import Ledger
+from dpsynth.signing.trial import make_trial_keys
 
 
 def nothing_spent(desk: Desk) -> bool:
@@ -117,7 +120,18 @@ def test_an_unwritable_folder(desk: Desk) -> None:
 def test_an_expired_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    furnish(tmp_path, 200, days=0)
+    furnish(tmp_path, 200)
+    then = datetime(2020, 1, 1, tzinfo=UTC)
+    made = make_trial_keys("Test clinic", then, then + timedelta(days=30))
+    (tmp_path / "keys" / "signer.p12").write_bytes(
+        pkcs12.serialize_key_and_certificates(
+            b"old",
+            made.signer_key,
+            made.signer,
+            [made.root],
+            BestAvailableEncryption(PASSPHRASE.encode()),
+        )
+    )
     answer = Desk(tmp_path, monkeypatch, capsys).release()
     assert answer.code == 2
     assert "expired" in answer.err

@@ -1,0 +1,186 @@
+"""What every attack is given and what it must answer.
+
+An attack looks at three coded tables: rows that a generator was trained on, rows of the same
+people's table that it never saw, and its output. It asks whether the training rows are easier to
+hit than the others. It follows the control-group idea of Giomi et al., "A unified framework for
+quantifying privacy risk in synthetic data" (PoPETs 2023), and the exchangeability argument of
+permutation tests: the split was random, so under "no leak" the labels member / non-member carry no
+information.
+
+Never true of an attack: that its silence is evidence of privacy. All results are raw: internal
+only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import InputError
+from dpsynth.results import AttackResult, AttackVerdict, Status
+from dpsynth.schema.domain import Domain
+
+ALPHA = 1e-3  #: significance level of every test, fixed before any run
+LEVEL = 0.95  #: confidence level of every interval
+MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
+
+Codes = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackData:
+    """The three coded tables of one attack run.
+
+    Attributes:
+        domain: The declared domain; its attributes are the columns.
+        train: Codes of the training rows (the members), shape (n, d).
+        holdout: Codes of rows drawn at random from the same table and never trained on, (m, d).
+        synthetic: Codes of the generated rows, (k, d).
+        train_units: Privacy unit of each training row, shape (n,), or None where a row is a unit.
+        holdout_units: The same for the holdout.
+
+    Raises:
+        InputError: A table has another shape, another type or codes outside the domain.
+    """
+
+    domain: Domain
+    train: Codes
+    holdout: Codes
+    synthetic: Codes
+    train_units: Codes | None = None
+    holdout_units: Codes | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes, types and codes."""
+        for name in ("train", "holdout", "synthetic"):
+            _check_codes(self.domain, name, getattr(self, name))
+        if (self.train_units is None) != (self.holdout_units is None):
+            raise InputError(
+                "Units are given for only one of training rows and holdout.",
+                where="attack data",
+                fix="Give train_units and holdout_units, or neither.",
+            )
+        for name in ("train", "holdout"):
+            units = getattr(self, f"{name}_units")
+            if units is not None and units.shape != (len(getattr(self, name)),):
+                raise InputError(
+                    f"{name}_units has not one entry per row.",
+                    where="attack data",
+                    fix="Pass one unit number per row.",
+                )
+
+    def one_row_per_unit(self, seed: int) -> AttackData:
+        """Return data with one random row of each unit, so that rows are exchangeable.
+
+        Rows of one person or household resemble each other and were split together; counting them
+        as independent would raise false alarms.
+        """
+        if self.train_units is None or self.holdout_units is None:
+            return self
+        rng = np.random.default_rng(seed)
+        return AttackData(
+            domain=self.domain,
+            train=_one_per_unit(rng, self.train, self.train_units),
+            holdout=_one_per_unit(rng, self.holdout, self.holdout_units),
+            synthetic=self.synthetic,
+        )
+
+    def equal_sizes(self, seed: int, *, rows: int, synthetic_rows: int) -> AttackData:
+        """Return equally many members and non-members, at most `rows`, drawn without replacement.
+
+        Args:
+            seed: Seed of the draw.
+            rows: Largest number of members and of non-members.
+            synthetic_rows: Largest number of synthetic rows.
+        """
+        rng = np.random.default_rng(seed)
+        size = min(rows, len(self.train), len(self.holdout))
+
+        def draw(table: Codes, count: int) -> Codes:
+            return table[rng.permutation(len(table))[:count]]
+
+        return AttackData(
+            domain=self.domain,
+            train=draw(self.train, size),
+            holdout=draw(self.holdout, size),
+            synthetic=draw(self.synthetic, synthetic_rows),
+        )
+
+
+class Attack(Protocol):
+    """One attack. Implementations are frozen configurations without state."""
+
+    @property
+    def name(self) -> str:
+        """Machine name, unique within the suite."""
+
+    @property
+    def title(self) -> str:
+        """Human title."""
+
+    def run(self, data: AttackData, seed: int) -> AttackResult:
+        """Attack and return the result; `seed` drives every random choice of the attack."""
+
+
+def too_little(data: AttackData) -> str | None:
+    """Return why no attack can say anything about these tables, or None."""
+    if not len(data.domain):
+        return "The domain has no columns."
+    if min(len(data.train), len(data.holdout)) < MIN_ROWS:
+        return f"Fewer than {MIN_ROWS} training or held-out rows: no test could reject at {ALPHA}."
+    if not len(data.synthetic):
+        return "The synthetic table has no rows."
+    first = data.train[0]
+    if (data.train == first).all() and (data.holdout == first).all():
+        return "All real rows are the same: members and non-members cannot be told apart."
+    return None
+
+
+def inconclusive(attack: Attack, reason: str) -> AttackResult:
+    """Return the result of an attack that cannot say anything."""
+    return AttackResult(
+        name=attack.name,
+        title=attack.title,
+        status=Status.INCONCLUSIVE,
+        reason=reason,
+        alpha=ALPHA,
+        verdict=AttackVerdict.INCONCLUSIVE,
+    )
+
+
+def verdict_of(p_value: float) -> AttackVerdict:
+    """Return the verdict of one test at `ALPHA`."""
+    return AttackVerdict.LEAK_FOUND if p_value < ALPHA else AttackVerdict.NO_LEAK_DETECTED
+
+
+def _one_per_unit(rng: np.random.Generator, rows: Codes, units: Codes) -> Codes:
+    order = rng.permutation(len(rows))
+    _, first = np.unique(units[order], return_index=True)
+    return rows[order[first]]
+
+
+def _check_codes(domain: Domain, name: str, codes: Codes) -> None:
+    if not isinstance(codes, np.ndarray) or codes.ndim != 2 or codes.dtype.kind not in "iu":
+        raise InputError(
+            f"The {name} table is not a two-dimensional array of integer codes.",
+            where="attack data",
+            fix="Encode the rows by the dictionary first.",
+        )
+    if codes.shape[1] != len(domain):
+        raise InputError(
+            f"The {name} table has another number of columns than the domain.",
+            where="attack data",
+            fix="Encode all three tables with the same dictionary.",
+        )
+    if not len(codes):
+        return
+    for attribute, low, high in zip(domain, codes.min(axis=0), codes.max(axis=0), strict=True):
+        if low < 0 or high >= attribute.size:
+            raise InputError(
+                f"The {name} table has codes outside the declared domain.",
+                where=attribute.name,
+                fix="Encode all three tables with the same dictionary.",
+            )

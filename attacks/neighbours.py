@@ -1,0 +1,222 @@
+"""Exact nearest neighbours of coded rows under Gower's distance.
+
+Gower (Biometrics 1971): the mean over columns of |difference of positions| / declared range,
+capped at 1, for ordered cells, and of 0 or 1 for nominal codes. A missing, special or
+out-of-domain code is a nominal value: distance 0 to itself, 1 to everything else, also to every
+ordered cell.
+
+Positions are rounded to a grid of at least 2**24 // d steps per range, so that all sums are whole
+numbers that float32 holds exactly. Rows of equal cells therefore always compare equal and ties are
+counted, not broken by order; what tie or order a distance has depends on the cells alone, never on
+which table a row came from.
+
+Memory is O(references * d) plus one tile; no n x m matrix ever exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from dpsynth.schema.domain import Domain
+
+_TILE = 256  # references whose distances are held at once: stays in the first-level cache
+_STEP = 4096  # queries between two progress reports
+Codes = NDArray[np.integer[Any]]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """The two nearest references of each query.
+
+    Attributes:
+        first: Distance to the nearest reference, in [0, 1], shape (n,).
+        second: Distance to the next one, equal to `first` on a tie; NaN with one reference only.
+        ties: Number of references at the distance `first`, at least 1.
+    """
+
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    ties: NDArray[np.int64]
+
+
+def nearest_two(
+    domain: Domain, queries: Codes, references: Codes, *, progress: Progress | None = None
+) -> Neighbours:
+    """Return the exact distances of each query to its two nearest references.
+
+    Args:
+        domain: Domain of the columns.
+        queries: Codes, shape (n, d).
+        references: Codes, shape (m, d), at least one row.
+        progress: Called with the finished share, in (0, 1].
+    """
+    return _search(domain, queries, references, None, progress)
+
+
+def nearest_weights(
+    domain: Domain, queries: Codes, references: Codes, *, progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """Return for each reference how many queries have it as nearest; tied references share one.
+
+    Args:
+        domain: Domain of the columns.
+        queries: Codes, shape (n, d).
+        references: Codes, shape (m, d), at least one row.
+        progress: Called with the finished share, in (0, 1].
+
+    Returns:
+        Weights, shape (m,), that sum to n.
+    """
+    weights = np.zeros(len(references))
+    _search(domain, queries, references, weights, progress)
+    return weights
+
+
+def _search(
+    domain: Domain,
+    queries: Codes,
+    references: Codes,
+    weights: NDArray[np.float64] | None,
+    progress: Progress | None,
+) -> Neighbours:
+    if not len(references):
+        raise ValueError("nearest neighbours need at least one reference")
+    steps = 2**24 // max(1, len(domain))
+    line = [j for j, attribute in enumerate(domain) if attribute.n_ordered]
+    order = line + [j for j, attribute in enumerate(domain) if not attribute.n_ordered]
+    places = [
+        _places(domain.attributes[j].positions, domain.attributes[j].size, steps) for j in line
+    ]
+    table = np.ascontiguousarray(_scaled(references, order, places).T)
+    found = _scaled(queries, order, places)
+    n = len(queries)
+    first, second = np.empty(n, np.float32), np.empty(n, np.float32)
+    ties = np.empty(n, np.int64)
+    share = np.empty(0) if weights is None else weights
+    for start in range(0, n, _STEP):
+        part = slice(start, min(n, start + _STEP))
+        _kernel(
+            found[part],
+            table,
+            len(line),
+            np.float32(steps),
+            first[part],
+            second[part],
+            ties[part],
+            share,
+        )
+        if progress is not None:
+            progress(part.stop / n)
+    scale = float(steps * max(1, len(domain)))
+    distances = second.astype(np.float64) / scale
+    if len(references) == 1:
+        distances[:] = np.nan
+    return Neighbours(first=first.astype(np.float64) / scale, second=distances, ties=ties)
+
+
+def _places(positions: tuple[float, ...], size: int, steps: int) -> NDArray[np.float32]:
+    """Return the place of each code of one attribute; tail codes lie further off than a range."""
+    at = np.asarray(positions, np.float64)
+    extent = float(at.max() - at.min())
+    ordered = np.rint((at - at.min()) / extent * steps) if extent > 0 else np.zeros(len(at))
+    tail = 2.0 * steps * (1.0 + np.arange(size - len(at)))
+    return np.concatenate([ordered, tail]).astype(np.float32)
+
+
+def _scaled(
+    codes: Codes, order: list[int], places: list[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    out = np.empty((len(codes), len(order)), np.float32)
+    for column, j in enumerate(order):
+        out[:, column] = places[column][codes[:, j]] if column < len(places) else codes[:, j]
+    return out
+
+
+# Sums are exact whole numbers, so re-association and the absence of NaN are facts, not hopes.
+@njit(cache=True, fastmath={"nnan", "ninf", "nsz", "reassoc"}, error_model="numpy")
+def _tile(row, table, start, stop, n_line, steps, out):  # type: ignore[no-untyped-def]
+    """Write the summed distances of one query to references start..stop; return the smallest."""
+    zero = np.float32(0.0)
+    d = row.size
+    out[:] = zero
+    c = 0
+    while c + 1 < n_line:
+        v0, r0 = row[c], table[c, start:stop]
+        v1, r1 = row[c + 1], table[c + 1, start:stop]
+        for j in range(out.size):
+            out[j] += min(abs(r0[j] - v0), steps) + min(abs(r1[j] - v1), steps)
+        c += 2
+    if c < n_line:
+        v0, r0 = row[c], table[c, start:stop]
+        for j in range(out.size):
+            out[j] += min(abs(r0[j] - v0), steps)
+        c += 1
+    while c + 3 < d:
+        v0, r0 = row[c], table[c, start:stop]
+        v1, r1 = row[c + 1], table[c + 1, start:stop]
+        v2, r2 = row[c + 2], table[c + 2, start:stop]
+        v3, r3 = row[c + 3], table[c + 3, start:stop]
+        for j in range(out.size):
+            out[j] += ((steps if r0[j] != v0 else zero) + (steps if r1[j] != v1 else zero)) + (
+                (steps if r2[j] != v2 else zero) + (steps if r3[j] != v3 else zero)
+            )
+        c += 4
+    while c < d:
+        v0, r0 = row[c], table[c, start:stop]
+        for j in range(out.size):
+            out[j] += steps if r0[j] != v0 else zero
+        c += 1
+    low = out[0]
+    for j in range(out.size):
+        low = min(low, out[j])
+    return low
+
+
+@njit(cache=True)
+def _kernel(queries, table, n_line, steps, first, second, ties, weights):  # type: ignore[no-untyped-def]
+    """Fill the two smallest distances and the tie counts; add tie-shared weights if asked for."""
+    m = table.shape[1]
+    buffer = np.empty(_TILE, np.float32)
+    lows = np.empty((m + _TILE - 1) // _TILE, np.float32)
+    for i in range(queries.shape[0]):
+        row = queries[i]
+        best = np.float32(3e38)
+        next_best = best
+        count = 0
+        for tile in range(lows.size):
+            start = tile * _TILE
+            stop = min(m, start + _TILE)
+            near = buffer[: stop - start]
+            lows[tile] = _tile(row, table, start, stop, n_line, steps, near)
+            if lows[tile] <= next_best:
+                for j in range(near.size):
+                    x = near[j]
+                    if x < best:
+                        next_best = best
+                        best = x
+                        count = 1
+                    elif x == best:
+                        next_best = x
+                        count += 1
+                    elif x < next_best:
+                        next_best = x
+        first[i] = best
+        second[i] = next_best
+        ties[i] = count
+        if weights.size:
+            for tile in range(lows.size):
+                if lows[tile] == best:
+                    start = tile * _TILE
+                    stop = min(m, start + _TILE)
+                    near = buffer[: stop - start]
+                    _tile(row, table, start, stop, n_line, steps, near)
+                    for j in range(near.size):
+                        if near[j] == best:
+                            weights[start + j] += 1.0 / count

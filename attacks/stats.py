@@ -1,0 +1,197 @@
+"""Exact tests, intervals and rates for attacks.
+
+Sources: Clopper and Pearson (Biometrika 1934); Wilson (JASA 1927); Fisher's exact test (JRSS
+1935); DeLong, DeLong and Clarke-Pearson (Biometrics 1988) in the form of Sun and Xu (IEEE SPL
+2014); Mann and Whitney (1947) with tie correction; Holm (Scand. J. Statistics 1979); low
+false-positive rates as in Carlini et al., "Membership inference attacks from first principles"
+(S&P 2022); empirical epsilon as in Jagielski et al., "Auditing differentially private machine
+learning" (NeurIPS 2020).
+
+Never true here: a p-value from the data that chose the test, or a rate without its interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from dpsynth.results import Interval
+
+Scores = NDArray[np.floating[Any]]
+
+
+def binomial_p(hits: int, trials: int, rate: float) -> float:
+    """Return P[X >= hits] for X ~ Binomial(trials, rate): the exact one-sided p-value.
+
+    >>> round(binomial_p(3, 3, 0.5), 3)
+    0.125
+    """
+    return float(stats.binom.sf(hits - 1, trials, rate))
+
+
+def fisher_p(hits: int, members: int, control_hits: int, non_members: int) -> float:
+    """Return Fisher's exact one-sided p-value of "members are hit more often".
+
+    Conditional on all hits, the hits among members are hypergeometric if the split was random. This
+    stays exact when identical rows are hit together, because the labels are what is random.
+
+    >>> round(fisher_p(2, 2, 0, 2), 4)
+    0.1667
+    """
+    total = members + non_members
+    return float(stats.hypergeom.sf(hits - 1, total, hits + control_hits, members))
+
+
+def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Interval:
+    """Return the exact two-sided interval of a rate; its coverage is at least `level`."""
+    if trials < 1 or not 0 <= hits <= trials:
+        raise ValueError(f"{hits} hits in {trials} trials")
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(stats.beta.isf(tail, hits + 1, trials - hits))
+    return Interval(low=low, high=high, level=level)
+
+
+def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a rate; close to nominal coverage also near 0 and 1."""
+    if trials < 1 or not 0 <= hits <= trials:
+        raise ValueError(f"{hits} hits in {trials} trials")
+    z2 = float(stats.norm.isf((1.0 - level) / 2.0)) ** 2
+    centre = (hits + z2 / 2.0) / (trials + z2)
+    spread = hits * (trials - hits) / trials + z2 / 4.0
+    half = math.sqrt(z2 * spread) / (trials + z2)
+    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), level=level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auc:
+    """Area under the ROC curve of members against non-members.
+
+    Attributes:
+        value: P[member score > non-member score], ties counted one half.
+        interval: DeLong interval.
+        null_sd: Standard deviation under random labels, with tie correction (0 if all scores tie).
+        p_value: One-sided, of "members score higher", against random labels.
+    """
+
+    value: float
+    interval: Interval
+    null_sd: float
+    p_value: float
+
+
+def auc(members: Scores, non_members: Scores, level: float = 0.95) -> Auc:
+    """Return AUC, DeLong interval and one-sided rank test.
+
+    The interval uses DeLong's variance at the estimate; the p-value uses the exact variance under
+    random labels, which also holds when many scores tie.
+
+    Args:
+        members: Scores of members, shape (m,); higher means "more like a member".
+        non_members: Scores of non-members, shape (n,).
+        level: Confidence level of the interval.
+    """
+    m, n = len(members), len(non_members)
+    if m < 2 or n < 2:
+        raise ValueError("an AUC needs two members and two non-members")
+    both = np.concatenate([members, non_members])
+    rank = stats.rankdata(both)
+    above_others = (rank[:m] - stats.rankdata(members)) / n
+    below_members = 1.0 - (rank[m:] - stats.rankdata(non_members)) / m
+    value = float(above_others.mean())
+    variance = float(above_others.var(ddof=1)) / m + float(below_members.var(ddof=1)) / n
+    half = float(stats.norm.isf((1.0 - level) / 2.0)) * math.sqrt(variance)
+    tied = np.unique(both, return_counts=True)[1].astype(float)
+    total = m + n
+    spread = (total + 1) - float((tied**3 - tied).sum()) / (total * (total - 1))
+    null_sd = math.sqrt(max(0.0, spread) / (12.0 * m * n))
+    p_value = float(stats.norm.sf((value - 0.5) / null_sd)) if null_sd > 1e-12 else 1.0
+    interval = Interval(low=max(0.0, value - half), high=min(1.0, value + half), level=level)
+    return Auc(value=value, interval=interval, null_sd=null_sd, p_value=p_value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A true-positive rate at a threshold, with the false-positive rate really reached."""
+
+    tpr: float
+    interval: Interval
+    fpr: float
+    threshold: float
+
+
+def tpr_at_fpr(
+    members: Scores, non_members: Scores, fpr: float, level: float = 0.95
+) -> Rate | None:
+    """Return the true-positive rate at a false-positive rate of at most `fpr`.
+
+    Returns:
+        The rate with its Clopper-Pearson interval, or None ("not estimable") where fewer than five
+        false positives are allowed: 0.1 % needs 5,000 non-members, 1 % needs 500.
+    """
+    allowed = math.floor(fpr * len(non_members) + 1e-9)
+    if allowed < 5 or not len(members):
+        return None
+    threshold = float(np.sort(non_members)[::-1][allowed])
+    hits = int((members > threshold).sum())
+    return Rate(
+        tpr=hits / len(members),
+        interval=clopper_pearson(hits, len(members), level),
+        fpr=float((non_members > threshold).mean()),
+        threshold=threshold,
+    )
+
+
+def epsilon_lower_bound(
+    hits: int,
+    members: int,
+    false_hits: int,
+    non_members: int,
+    *,
+    delta: float,
+    confidence: float = 0.95,
+) -> float:
+    """Return a lower confidence bound on epsilon from one fixed decision rule.
+
+    (epsilon, delta)-DP implies TPR <= exp(epsilon) * FPR + delta. Both rates are bounded by
+    one-sided Clopper-Pearson limits that share the error 1 - confidence. The rule must not have
+    been chosen on the same records.
+    """
+    if not members or not non_members:
+        return 0.0
+    low = clopper_pearson(hits, members, confidence).low  # each tail: (1 - confidence) / 2
+    high = clopper_pearson(false_hits, non_members, confidence).high
+    if low <= delta or high <= 0.0:
+        return 0.0
+    return max(0.0, math.log((low - delta) / high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values, in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    count = len(p_values)
+    adjusted = [0.0] * count
+    running = 0.0
+    for place, index in enumerate(sorted(range(count), key=lambda i: p_values[i])):
+        running = max(running, min(1.0, (count - place) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def normal_tail(z: float) -> float:
+    """Return P[Z > z] for a standard normal Z."""
+    return float(stats.norm.sf(z))
+
+
+def normal_quantile(upper_tail: float) -> float:
+    """Return z with P[Z > z] = upper_tail."""
+    return float(stats.norm.isf(upper_tail))

@@ -1,0 +1,398 @@
+"""Policies: limits and gates that a person declares before a release, and their evaluation.
+
+A policy is a YAML file: `limits` are checked before anything is spent, `gates` are checked on the
+results of a run. It is data, written by people who answer for it, so it is read strictly: unknown
+keys, duplicate keys and an empty list of gates are errors, and a metric that is missing is a gate
+that failed. What may never be true here: that a gate passes because nothing was measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dpsynth.errors import InputError, PolicyRefusal
+from dpsynth.results import AttackResult, AttackVerdict, Result, Status
+
+Metric = Result | float | bool | str
+Value = float | str | bool | None
+
+_SHIPPED = "dpsynth.policies"
+_MAX_BYTES = 1_000_000
+_TOP = frozenset({"version", "name", "title", "description", "limits", "gates"})
+_LIMITS = frozenset(
+    {
+        "max_epsilon", "max_delta", "lineage_total", "assurance_classes", "attacks",
+        "min_holdout", "review_months",
+    }
+)  # fmt: skip
+_TOTAL = frozenset({"epsilon", "delta"})
+_CONDITIONS = ("at_most", "at_least", "verdict_is", "verdict_not", "is_true")
+_GATE = frozenset({"id", "title", "metric", "reason", "on_inconclusive", *_CONDITIONS})
+_VERDICTS = frozenset(verdict.value for verdict in AttackVerdict)
+
+
+class GateStatus(StrEnum):
+    """How one gate ended."""
+
+    PASS = "pass"  # noqa: S105 (a gate that passes)
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"  #: no verdict, and the policy lets that pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One condition on one metric.
+
+    Attributes:
+        id: Unique name within the policy.
+        title: What is judged, for people.
+        metric: Name of the metric, for example ``fidelity.tvd_1way.value``; the last part says
+            what of a result is read: ``value`` or, for attacks, ``verdict``.
+        condition: ``at_most``, ``at_least``, ``verdict_is``, ``verdict_not`` or ``is_true``.
+        limit: What the condition compares with.
+        reason: Why the gate exists.
+        on_inconclusive: How the gate ends on an inconclusive result; one that was not run fails.
+    """
+
+    id: str
+    title: str
+    metric: str
+    condition: str
+    limit: float | str | bool
+    reason: str
+    on_inconclusive: GateStatus = GateStatus.FAIL
+
+    @property
+    def limit_text(self) -> str:
+        """The condition in words, for example ``at most 0.3``."""
+        words = self.condition.replace("_", " ")
+        return words if self.condition == "is_true" else f"{words} {self.limit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOutcome:
+    """One evaluated gate: id, title and condition in words, what was found, how it ended and why.
+
+    Internal: the value may be raw. It is None where nothing was found.
+    """
+
+    gate: str
+    title: str
+    limit: str
+    value: Value
+    status: GateStatus
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate does not stand in the way of the release."""
+        return self.status is not GateStatus.FAIL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the policy says of one run: whether every gate lets the data out, and each outcome."""
+
+    passed: bool
+    outcomes: tuple[GateOutcome, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Declared limits and gates; made by :func:`load_policy`.
+
+    Attributes:
+        name: Name of the policy.
+        title: One line.
+        description: Who it is for and what it weighs.
+        digest: SHA-256 of the file's bytes, lower-case hexadecimal.
+        max_epsilon, max_delta: Largest of one release.
+        lineage_epsilon, lineage_delta: Largest of all releases about the same people.
+        assurance_classes: Assurance classes that may be released.
+        attacks: Attack profiles that suffice.
+        min_holdout: Smallest share of units sealed for the tests.
+        review_months: Months after which a release is to be reviewed.
+        gates: Conditions on the results; never empty.
+    """
+
+    name: str
+    title: str
+    description: str
+    digest: str
+    max_epsilon: float
+    max_delta: float
+    lineage_epsilon: float
+    lineage_delta: float
+    assurance_classes: tuple[str, ...]
+    attacks: tuple[str, ...]
+    min_holdout: float
+    review_months: int
+    gates: tuple[Gate, ...]
+
+    def check_request(
+        self,
+        *,
+        epsilon: float,
+        delta: float,
+        total_epsilon: float,
+        total_delta: float,
+        assurance_class: str,
+        attacks: str,
+        holdout: float,
+    ) -> None:
+        """Check a request against the limits, before anything is spent.
+
+        Epsilon and delta are this release's, the totals are the caps of its lineage, the assurance
+        class is the synthesizer's, and the holdout is the share of units sealed for the tests.
+
+        Raises:
+            PolicyRefusal: Lists every limit that is not kept.
+        """
+        reasons = [
+            f"{what} {asked:g} is more than {limit:g}"
+            for what, asked, limit in (
+                ("epsilon", epsilon, self.max_epsilon),
+                ("delta", delta, self.max_delta),
+                ("the lineage's total epsilon", total_epsilon, self.lineage_epsilon),
+                ("the lineage's total delta", total_delta, self.lineage_delta),
+            )
+            if not asked <= limit
+        ]
+        if assurance_class not in self.assurance_classes:
+            reasons.append(
+                f"assurance class {assurance_class} is not among "
+                f"{', '.join(self.assurance_classes)}"
+            )
+        if attacks not in self.attacks:
+            reasons.append(
+                f"attack profile {attacks!r} is not among {', '.join(map(repr, self.attacks))}"
+            )
+        if not holdout >= self.min_holdout:
+            reasons.append(f"holdout {holdout:g} is less than {self.min_holdout:g}")
+        if reasons:
+            raise PolicyRefusal(
+                f"The request is refused: {'; '.join(reasons)}.",
+                where=f"policy {self.name}",
+                fix="Nothing was spent. Change the request, or choose a policy that allows it.",
+            )
+
+    def evaluate(self, metrics: Mapping[str, Metric]) -> Verdict:
+        """Judge a run. A metric that is missing fails its gate.
+
+        Args:
+            metrics: Results by name: ``attacks.<name>`` and ``fidelity.<name>`` to a Result,
+                ``selftest.passed`` to a bool.
+        """
+        outcomes = tuple(_judge(gate, metrics) for gate in self.gates)
+        return Verdict(passed=all(outcome.passed for outcome in outcomes), outcomes=outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the policy as plain values: name and words, limits, gates."""
+        tree = asdict(self)
+        words = {key: tree.pop(key) for key in ("name", "title", "description", "digest")}
+        return {**words, "gates": tree.pop("gates"), "limits": tree}
+
+
+def shipped_policies() -> tuple[str, ...]:
+    """Return the names of the policies that come with dpsynth."""
+    files = importlib.resources.files(_SHIPPED).iterdir()
+    return tuple(sorted(f.name[:-5] for f in files if f.name.endswith(".yaml")))
+
+
+def load_policy(name_or_path: str | Path) -> Policy:
+    """Load a shipped policy by name, or any policy by the path of its YAML file.
+
+    Raises:
+        InputError: The policy is unknown, unreadable or malformed; says where.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
+        try:
+            with Path(name_or_path).open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read ({type(error).__name__}).", where=text, fix="Check the path."
+            ) from None
+    elif text in shipped_policies():
+        content = importlib.resources.files(_SHIPPED).joinpath(f"{text}.yaml").read_bytes()
+    else:
+        raise InputError(
+            f"There is no policy {text!r}.",
+            where="policy",
+            fix=f"Known: {', '.join(shipped_policies())}; or give the path of a .yaml file.",
+        )
+    if len(content) > _MAX_BYTES:
+        raise InputError("is too large to be a policy.", where=text)
+    try:
+        tree = yaml.load(content, Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        raise InputError("is not valid YAML (or has a key twice).", where=text) from None
+    return _policy(tree, text, hashlib.sha256(content).hexdigest())
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe loader that refuses duplicate keys: the last one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if len(set(map(str, keys))) != len(keys):
+            raise yaml.constructor.ConstructorError(None, None, "duplicate key", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _policy(tree: Any, where: str, digest: str) -> Policy:
+    _keys(tree, _TOP, _TOP, where)
+    if tree["version"] != 1 or isinstance(tree["version"], bool):
+        raise InputError("has a version that this dpsynth does not know.", where=where)
+    limits = tree["limits"]
+    _keys(limits, _LIMITS, _LIMITS, f"{where}: limits")
+    total = limits["lineage_total"]
+    _keys(total, _TOTAL, _TOTAL, f"{where}: limits.lineage_total")
+    if not isinstance(tree["gates"], list) or not tree["gates"]:
+        raise InputError(
+            "has no gates: an empty policy is not a policy.", where=where, fix="Add a gate."
+        )
+    gates = tuple(_gate(g, f"{where}: gates[{i}]") for i, g in enumerate(tree["gates"]))
+    if len({gate.id for gate in gates}) != len(gates):
+        raise InputError("has two gates of the same id.", where=where)
+    return Policy(
+        name=_text(tree, "name", where),
+        title=_text(tree, "title", where),
+        description=_text(tree, "description", where),
+        digest=digest,
+        max_epsilon=_number(limits, "max_epsilon", where, above=0.0),
+        max_delta=_number(limits, "max_delta", where, above=0.0, below=1.0),
+        lineage_epsilon=_number(total, "epsilon", where, above=0.0),
+        lineage_delta=_number(total, "delta", where, above=0.0, below=1.0),
+        assurance_classes=_names(limits, "assurance_classes", where),
+        attacks=_names(limits, "attacks", where),
+        min_holdout=_number(limits, "min_holdout", where, above=0.0, below=1.0),
+        review_months=round(_number(limits, "review_months", where, above=0.5, below=120.5)),
+        gates=gates,
+    )
+
+
+def _gate(tree: Any, where: str) -> Gate:
+    _keys(tree, _GATE, frozenset({"id", "title", "metric", "reason"}), where)
+    chosen = [condition for condition in _CONDITIONS if condition in tree]
+    if len(chosen) != 1:
+        raise InputError("needs exactly one of: " + ", ".join(_CONDITIONS) + ".", where=where)
+    condition = chosen[0]
+    limit: float | str | bool = tree[condition]
+    if condition in {"at_most", "at_least"}:
+        limit = _number(tree, condition, where)
+    elif condition == "is_true" and limit is not True:
+        raise InputError("is_true takes the value true.", where=where)
+    elif condition != "is_true" and str(limit) not in _VERDICTS:
+        raise InputError(f"{condition} needs a verdict.", where=where, fix=f"{sorted(_VERDICTS)}.")
+    choice = tree.get("on_inconclusive", "fail")
+    if choice not in ("pass", "fail"):
+        raise InputError("on_inconclusive must be pass or fail.", where=where)
+    return Gate(
+        id=_text(tree, "id", where),
+        title=_text(tree, "title", where),
+        metric=_text(tree, "metric", where),
+        condition=condition,
+        limit=limit,
+        reason=_text(tree, "reason", where),
+        on_inconclusive=GateStatus.INCONCLUSIVE if choice == "pass" else GateStatus.FAIL,
+    )
+
+
+def _judge(gate: Gate, metrics: Mapping[str, Metric]) -> GateOutcome:
+    status, value, reason = _find(gate, metrics)
+    words = {"gate": gate.id, "title": gate.title, "limit": gate.limit_text, "reason": reason}
+    return GateOutcome(value=value, status=status, **words)
+
+
+def _find(gate: Gate, metrics: Mapping[str, Metric]) -> tuple[GateStatus, Value, str]:
+    """Return how a gate ends, the value that was found, and why."""
+    name, _, part = gate.metric.rpartition(".")
+    found = metrics.get(gate.metric, metrics.get(name))
+    if found is None:
+        return GateStatus.FAIL, None, f"the metric {gate.metric} is missing"
+    value: Value = None
+    if not isinstance(found, Result):
+        value = found
+    else:
+        verdict = found.verdict if isinstance(found, AttackResult) else None
+        if found.status is Status.NOT_RUN or verdict is AttackVerdict.NOT_RUN:
+            return GateStatus.FAIL, None, f"not run: {found.reason}"
+        if found.status is Status.INCONCLUSIVE or verdict is AttackVerdict.INCONCLUSIVE:
+            return gate.on_inconclusive, found.value, f"inconclusive: {found.reason}"
+        if part == "value":
+            value = found.value
+        elif part == "verdict" and verdict is not None:
+            value = verdict.value
+    if _holds(gate, value):
+        return GateStatus.PASS, value, f"{gate.limit_text}: kept"
+    return GateStatus.FAIL, value, f"found {value}, must be {gate.limit_text}: {gate.reason}"
+
+
+def _holds(gate: Gate, value: Value) -> bool:
+    """Compare; a value of the wrong type never holds."""
+    if gate.condition == "is_true":
+        return value is True
+    if gate.condition in {"verdict_is", "verdict_not"}:
+        if value not in _VERDICTS:
+            return False
+        return (value == gate.limit) is (gate.condition == "verdict_is")
+    if isinstance(value, bool | str) or value is None or not isinstance(gate.limit, float):
+        return False
+    return value <= gate.limit if gate.condition == "at_most" else value >= gate.limit
+
+
+def _keys(tree: Any, known: frozenset[str], needed: frozenset[str], where: str) -> None:
+    if not isinstance(tree, dict):
+        raise InputError("expects keys and values.", where=where)
+    unknown = sorted(set(map(str, tree)) - known)
+    if unknown:
+        raise InputError(
+            f"does not know the key {unknown[0]!r}.", where=where, fix=f"Known: {sorted(known)}."
+        )
+    missing = sorted(needed - set(tree))
+    if missing:
+        raise InputError(f"lacks the key {missing[0]!r}.", where=where)
+
+
+def _text(tree: Mapping[str, Any], key: str, where: str) -> str:
+    value = tree[key]
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{key} must be text.", where=where)
+    return value.strip()
+
+
+def _names(tree: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    value = tree[key]
+    # YAML reads a bare `off` as False.
+    names = ["off" if item is False else item for item in value] if isinstance(value, list) else []
+    if not names or not all(isinstance(item, str) for item in names):
+        raise InputError(f"{key} must be a list of names.", where=where)
+    return tuple(names)
+
+
+def _number(
+    tree: Mapping[str, Any], key: str, where: str, above: float = -math.inf, below: float = math.inf
+) -> float:
+    value = tree[key]
+    if isinstance(value, str):  # YAML 1.1 reads 1e-6 as text
+        try:
+            value = float(value)
+        except ValueError:
+            value = math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = math.nan
+    if not above < value < below:
+        span = f" above {above:g}" * (above > -math.inf) + f" below {below:g}" * (below < math.inf)
+        raise InputError(f"{key} must be a number{span}.", where=where)
+    return float(value)

@@ -1,0 +1,44 @@
+"""A reservation without a ledger, for benchmarks on public data and for tests.
+
+It enforces the same cap and the same prices, but remembers nothing: never use it on private data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.accountant import total_rho
+from dpsynth.privacy.events import Event
+from dpsynth.privacy.ledger.ledger import check_affordable
+
+
+class MemoryReservation:
+    """Charges against a cap that lives in memory only.
+
+    Args:
+        rho: Cap in zCDP rho.
+    """
+
+    def __init__(self, rho: float) -> None:
+        if not (math.isfinite(rho) and rho > 0):
+            raise InputError("A cap in rho must be finite and positive.")
+        self._rho = rho
+        self._charged = Fraction(0)
+        self._seq = 0
+
+    def charge(self, events: Sequence[Event]) -> int:
+        """Charge events and return a running number.
+
+        Raises:
+            BudgetError: The cap cannot pay.
+        """
+        if not events:
+            raise InputError("There is nothing to charge.")
+        charged = self._charged + total_rho(events)
+        check_affordable(charged, self._rho, "reservation in memory")
+        self._charged = charged
+        self._seq += 1
+        return self._seq

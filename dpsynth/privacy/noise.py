@@ -1,0 +1,46 @@
+"""The only place that draws noise: OpenDP, on integers, from the operating system's entropy.
+
+The noise is added inside the measurement, never drawn on zeros and added afterwards, and there is
+no seed. Each function returns what it cost together with what it says. Nothing else may import
+this module but the Curator (a test enforces it).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.privacy import mechanisms
+
+Counts = NDArray[np.int64]
+
+
+def gaussian(counts: Counts, sigma: float, sensitivity: int) -> tuple[Counts, float]:
+    """Add discrete Gaussian noise to every cell.
+
+    Args:
+        counts: Exact counts, int64, any shape. About 0.12 s for 10,000 cells.
+        sigma: Scale of the noise.
+        sensitivity: L2 sensitivity of the whole array, in rows.
+
+    Returns:
+        Noisy int64 counts of the same shape, and the zCDP rho that they cost.
+    """
+    measurement = mechanisms.gaussian(sigma)
+    noisy = np.asarray(measurement(np.ascontiguousarray(counts).reshape(-1)), dtype=np.int64)
+    return noisy.reshape(counts.shape), float(measurement.map(float(sensitivity)))
+
+
+def noisy_max(scores: Counts, scale: float, sensitivity: int) -> tuple[int, float]:
+    """Pick the index of the largest score after Gumbel noise (the exponential mechanism).
+
+    Args:
+        scores: Exact scores, int64, one dimension.
+        scale: Scale of the noise.
+        sensitivity: L-infinity sensitivity of the scores.
+
+    Returns:
+        The index, and the zCDP rho that it cost.
+    """
+    measurement = mechanisms.noisy_max(scale)
+    return int(measurement(np.ascontiguousarray(scores))), float(measurement.map(sensitivity))

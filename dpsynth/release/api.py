@@ -1,0 +1,161 @@
+"""dpsynth from Python: the same ledger, Curator and checks as on the command line, no back door.
+
+Frames are anything that speaks Arrow (`__arrow_c_stream__`): pandas, polars, pyarrow, duckdb.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.release.folder import check_target
+from dpsynth.release.pipeline import Outcome, run
+from dpsynth.release.places import ledger_path
+from dpsynth.release.prepare import load_release_signer, prepare
+from dpsynth.release.settings import ReleaseSettings, load_settings
+from dpsynth.release.steps import fit_model, open_table
+from dpsynth.schema.codec import Codec
+from dpsynth.signing.keys import load_roots
+from dpsynth.sources.frames import FrameSource
+from dpsynth.synth.api import Model
+from dpsynth.verify import VerificationReport, verify_bundle
+
+
+def _silent(text: str) -> None:
+    """Show no progress."""
+
+
+def release(
+    settings: str | Path | ReleaseSettings,
+    *,
+    out: str | Path | None = None,
+    ledger: str | None = None,
+    **changes: Any,
+) -> Outcome:
+    """Make one signed release, as ``dpsynth release`` does.
+
+    Args:
+        settings: A release file, or settings.
+        out: Bundle folder; the name of the release by default. Must be new.
+        ledger: Ledger file; the user's by default.
+        changes: Fields of :class:`ReleaseSettings` that replace what the file says.
+
+    Returns:
+        The outcome; ``passed`` is False if the policy refused, with the budget spent.
+
+    Raises:
+        DpsynthError: Says what is wrong; an InputError or BudgetError spent nothing.
+    """
+    loaded = settings if isinstance(settings, ReleaseSettings) else load_settings(Path(settings))
+    plan = prepare(loaded.override(**changes))
+    target = Path(out) if out is not None else Path(plan.settings.name)
+    check_target(target)
+    signer = load_release_signer(plan.settings, None)
+    with Ledger.open(ledger_path(ledger)) as book:
+        return run(plan, ledger=book, signer=signer, target=target, progress=_silent)
+
+
+def verify(bundle: str | Path, *, trust: Iterable[str | Path]) -> VerificationReport:
+    """Check everything that is signed in a bundle, offline, under roots that the caller trusts."""
+    roots = load_roots([Path(path) for path in trust])
+    return verify_bundle(Path(bundle), roots=roots, at=datetime.now(UTC))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedSynthesizer:
+    """A fitted model and the codec that turns its codes into cells; no rows.
+
+    Attributes:
+        model: The model.
+        codec: The codec of the dictionary.
+        rho: What the fit charged in zCDP rho.
+    """
+
+    model: Model
+    codec: Codec
+    rho: float
+
+    def sample(self, rows: int | None = None, *, seed: int | None = None) -> pa.Table:
+        """Draw rows at no further cost; `rows` defaults to the noisy estimate of the table's."""
+        chosen = secrets.randbits(63) if seed is None else seed
+        count = rows if rows is not None else max(1, round(self.model.total))
+        codes = self.model.sample(count, seed=chosen)
+        return self.codec.typed(self.codec.decode(codes, seed=chosen))
+
+
+class Synthesizer:
+    """Fit a model to a frame in memory, paid from the ledger of its people.
+
+    No attack is run and nothing is certified: that is what :func:`release` is for.
+
+    Args:
+        name: Registered method, for example ``mst``.
+        epsilon: Privacy loss of the fit; no default.
+        delta: At most 1e-6; no default.
+        dictionary: Path of dictionary.yaml.
+        lineage: The people whose budget it is.
+        max_rows_per_unit: Rows kept of one unit at most.
+        policy: Name or path; its limits and the cap of a new lineage apply.
+        ledger: Ledger file; the user's by default.
+        options: Options of the method.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        epsilon: float | str,
+        delta: float | str,
+        dictionary: str | Path,
+        lineage: str,
+        max_rows_per_unit: int | None = None,
+        policy: str = "default",
+        ledger: str | None = None,
+        **options: Any,
+    ) -> None:
+        self._ledger = ledger
+        self._settings = ReleaseSettings(
+            name="in-memory-fit",
+            lineage=lineage,
+            dictionary=Path(dictionary),
+            epsilon=epsilon,
+            delta=delta,
+            max_rows_per_unit=max_rows_per_unit,
+            synthesizer=name,
+            options=options,
+            policy=policy,
+        )
+
+    def fit(self, frame: Any) -> FittedSynthesizer:
+        """Reserve, charge and fit; every call spends the whole epsilon again.
+
+        Args:
+            frame: pandas, polars, Arrow or anything else with ``__arrow_c_stream__``.
+
+        Raises:
+            BudgetError: The lineage cannot pay; nothing was spent.
+        """
+        plan = prepare(self._settings, source=FrameSource(frame))
+        with Ledger.open(ledger_path(self._ledger)) as book:
+            book.register(plan.terms)
+            reservation = book.reserve(
+                plan.settings.lineage,
+                plan.settings.name,
+                budget=plan.budget,
+                rho=plan.rho,
+                unit=plan.unit,
+                plan=plan.stages_json(),
+            )
+            table = open_table(plan, reservation, _silent, holdout=0.0)
+            model, charged = fit_model(plan, table.train, reservation, _silent)
+            reservation.commit({})
+        return FittedSynthesizer(
+            model=model, codec=plan.codec, rho=sum(event.rho for _, event in charged)
+        )

@@ -1,0 +1,93 @@
+"""The steps of a release that hold private rows: open the table, fit through the Curator, draw."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from dpsynth.errors import SelfTestError
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.events import Event
+from dpsynth.privacy.ledger import Reservation
+from dpsynth.release.prepare import Plan
+from dpsynth.release.state import Fitted, OpenData
+from dpsynth.sources.table import CodedTable
+from dpsynth.synth.api import Model
+from dpsynth.synth.selftest import check_sample
+
+Progress = Callable[[str], None]
+Charged = tuple[tuple[int, Event], ...]
+
+
+def open_table(
+    plan: Plan, reservation: Reservation, progress: Progress, *, holdout: float
+) -> OpenData:
+    """Open the table through the reservation, bound contributions, seal the holdout by unit.
+
+    The split key is fresh and not kept: nobody can tell later who was in which part.
+
+    Args:
+        plan: The prepared release.
+        reservation: What pays; the opening is written to the ledger first.
+        progress: Called before each step.
+        holdout: Share of units to seal; 0 seals none.
+    """
+    progress("Opening the table")
+    reservation.open_data()
+    raw = plan.source.read(plan.columns)
+    progress("Encoding by the dictionary")
+    table = CodedTable.build(
+        plan.codec.domain,
+        plan.codec.encode(raw.columns),
+        raw.columns[plan.unit.column] if plan.unit.column else None,
+    )
+    progress("Keeping the declared number of rows per unit")
+    key = secrets.token_bytes(32)
+    kept = table.bounded(plan.unit.max_rows, key)
+    progress("Sealing the holdout")
+    train, sealed = kept.split(holdout, key)
+    return OpenData(
+        train=train,
+        holdout=sealed,
+        counts={
+            "rows": table.n_rows,
+            "units": table.n_units,
+            "kept_rows": kept.n_rows,
+            "train_rows": train.n_rows,
+            "holdout_rows": sealed.n_rows,
+            "malformed": raw.malformed_rows,
+        },
+    )
+
+
+def fit_model(
+    plan: Plan, table: CodedTable, reservation: Reservation, progress: Progress
+) -> tuple[Model, Charged]:
+    """Fit through a Curator that is closed before this returns; also return what was charged."""
+    progress(f"Fitting {plan.settings.synthesizer} under the budget")
+    with Curator(
+        table, reservation=reservation, max_rows_per_unit=plan.unit.max_rows, rho=plan.rho
+    ) as curator:
+        return plan.synthesizer.fit(curator), curator.events
+
+
+def draw(plan: Plan, model: Model, charged: Charged, progress: Progress) -> Fitted:
+    """Draw the synthetic rows and compare them with the model.
+
+    Raises:
+        SelfTestError: The sampler disagrees with its model.
+    """
+    progress("Drawing the synthetic rows")
+    rows = plan.settings.rows or max(1, round(model.total))
+    codes = model.sample(rows, seed=secrets.randbits(63))
+    progress("Checking the sample against the model")
+    checks = tuple(check_sample(model, codes, seed=secrets.randbits(63)))
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        raise SelfTestError(
+            f"The synthetic rows do not follow the fitted model ({failed[0]}).",
+            fix="No data was written; the budget stays spent. Please report this as a defect.",
+        )
+    progress("Decoding the synthetic rows")
+    text = plan.codec.decode(codes, seed=secrets.randbits(63))
+    return Fitted(model=model, events=charged, codes=codes, text=text, checks=checks)

@@ -1,0 +1,1 @@
+"""The declared, public description of a table, and the codec made from it alone."""

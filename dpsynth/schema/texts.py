@@ -1,0 +1,114 @@
+"""Arrow columns to short, stripped texts: the one form in which cells are compared with codes.
+
+Total on content: no cell can raise. Bytes that are not text become replacement characters, which no
+declared code holds, so that such a cell ends in the out-of-domain bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dpsynth.errors import InputError
+
+MAX_NUMBER_TEXT = 40  #: no number of the domain needs more characters
+_NUMBER = r"\A[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\z"
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def unique_texts(
+    column: pa.ChunkedArray | pa.Array, *, date_format: str | None, truth: tuple[str, str]
+) -> Iterator[tuple[pa.Array, NDArray[np.int64]]]:
+    """Yield (different texts, place of each row among them) for each chunk of a column.
+
+    Args:
+        column: Any flat Arrow column.
+        date_format: strftime format for columns of days or times, None for ISO texts.
+        truth: Texts of true and of false for columns of bits.
+
+    Yields:
+        Stripped texts as a string array, and int64 places of shape (rows,); -1 stands for null.
+
+    Raises:
+        InputError: The column's type is nested or otherwise not flat.
+    """
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    for chunk in chunks:
+        if pa.types.is_dictionary(chunk.type):
+            chunk = chunk.dictionary_decode()
+        if pa.types.is_null(chunk.type):
+            yield pa.array([], type=pa.string()), np.full(len(chunk), -1, dtype=np.int64)
+            continue
+        try:
+            coded = chunk.dictionary_encode()
+            texts = _to_text(coded.dictionary, date_format, truth)
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            raise InputError(
+                "has a type that is not supported (a list, a record or the like).",
+                fix="Store it as text, numbers or days.",
+            ) from None
+        places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        yield pc.utf8_trim_whitespace(texts), places.astype(np.int64)
+
+
+def _to_text(values: pa.Array, date_format: str | None, truth: tuple[str, str]) -> pa.Array:
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return pa.array([truth[0] if v else truth[1] for v in values.to_pylist()], type=pa.string())
+    if date_format is not None and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return _days_to_text(values, date_format)
+    if pa.types.is_fixed_size_binary(kind):
+        values = values.cast(pa.binary())
+    elif pa.types.is_large_binary(kind) or pa.types.is_large_string(kind):
+        values = values.cast(pa.large_binary())
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        try:
+            return values.cast(pa.string())
+        except pa.ArrowInvalid:
+            texts = [v.decode("utf-8", "replace") for v in values.to_pylist()]
+            return pa.array(texts, type=pa.string())
+    return values.cast(pa.string())
+
+
+def _days_to_text(values: pa.Array, date_format: str) -> pa.Array:
+    if pa.types.is_timestamp(values.type):
+        if values.type.tz is not None:
+            values = pc.local_timestamp(values)
+        values = pc.floor_temporal(values, unit="day").cast(pa.timestamp("s"), safe=False)
+        days = values.cast(pa.int64()).to_numpy(zero_copy_only=False) // 86400
+    else:
+        days = values.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False)
+    texts = []
+    for day in (np.asarray(days, dtype=np.int64) + _EPOCH).tolist():
+        inside = 1 <= day <= date.max.toordinal()
+        texts.append(date.fromordinal(day).strftime(date_format) if inside else "out of calendar")
+    return pa.array(texts, type=pa.string())
+
+
+def to_numbers(texts: pa.Array) -> NDArray[np.float64]:
+    """Return stripped decimal texts as float64, NaN for everything else.
+
+    ``nan``, ``inf``, underscores, hexadecimal and digits of other scripts are not numbers here.
+    """
+    good = pc.and_(
+        pc.match_substring_regex(texts, pattern=_NUMBER),
+        pc.less_equal(pc.binary_length(texts), MAX_NUMBER_TEXT),
+    )
+    numbers = pc.if_else(good, texts, pa.scalar(None, type=pa.string())).cast(pa.float64())
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def to_days(texts: pa.Array, date_format: str) -> NDArray[np.float64]:
+    """Return texts in a strftime format as proleptic day numbers, NaN for everything else."""
+    days = np.full(len(texts), np.nan)
+    for i, text in enumerate(texts.to_pylist()):
+        try:
+            days[i] = datetime.strptime(text, date_format).toordinal()
+        except ValueError:
+            continue
+    return days

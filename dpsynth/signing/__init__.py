@@ -1,0 +1,1 @@
+"""Keys, certificates and signed statements (in-toto in DSSE). No network, no PDF."""

@@ -1,0 +1,1 @@
+"""Where rows live: files that are read, coded tables that are counted, tables that are written."""

@@ -1,0 +1,56 @@
+"""Write a table so that the same table gives the same bytes, and the bytes are on the disk."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+
+from dpsynth.errors import InputError
+
+
+def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",") -> None:
+    """Write a table to a new file and flush it to the disk.
+
+    CSV: UTF-8, a header, LF line ends, quotes only where needed. Parquet: no metadata of a writer
+    program, no time stamps. Null cells of CSV are blank.
+
+    Args:
+        table: What to write.
+        path: The file; it is overwritten.
+        format: ``csv`` or ``parquet``.
+        delimiter: One character, for CSV.
+
+    Raises:
+        InputError: The format is unknown or the file cannot be written.
+    """
+    plain = table.replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    match format:
+        case "csv":
+            pa_csv.write_csv(
+                plain,
+                buffer,
+                pa_csv.WriteOptions(
+                    include_header=True, delimiter=delimiter, quoting_style="needed"
+                ),
+            )
+        case "parquet":
+            pa_parquet.write_table(plain, buffer, compression="zstd", store_schema=False)
+        case _:
+            raise InputError(f"The format {format!r} is unknown.", fix="Choose `csv` or `parquet`.")
+    try:
+        with path.open("wb") as handle:
+            handle.write(buffer.getbuffer())
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror or 'output error'}).",
+            where=str(path),
+            fix="Check the folder, its permissions and the free space.",
+        ) from None

@@ -1,0 +1,132 @@
+"""Fit a graphical model to noisy marginals: entropy-regularised least squares in the dual.
+
+Over all distributions p, with mu(p) = total * (marginals of p), minimise
+
+    total * KL(p || prior) + sum over cells (mu - y)^2 / (2 * shrinkage * variance)
+
+whose optimum is the graphical model with log potentials log(prior) + theta, theta the minimum of
+the smooth, strongly convex dual  total*log Z(theta) - theta.y + shrinkage/2 * sum variance*theta^2.
+L-BFGS finds it; the gradient is mu - y + shrinkage*variance*theta. McKenna et al. (2019) fit by
+mirror descent without the entropy term, which needs 4 to 8 times the passes and follows the noise.
+Input is noisy values only: nothing here may depend on a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from dpsynth.schema.domain import Domain
+from dpsynth.synth.pgm.junction_tree import junction_tree
+from dpsynth.synth.pgm.messages import MessagePasser
+from dpsynth.synth.pgm.model import GraphicalModel
+
+Floats = NDArray[np.float64]
+
+# Stop when the gradient, in standard deviations of the noise of its cell, is this small on average:
+# the distance to the optimum is then far below what the noise itself moves.
+_GRADIENT_TO_NOISE = 1e-3
+# Only a bound on time; 80 to 160 iterations reach the noise floor on tables of 14 columns.
+_MAX_ITERATIONS = 2000
+# A prior probability of zero would forbid a cell for ever: keep this share of a uniform one.
+_UNIFORM_SHARE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Observation:
+    """Noisy counts of one marginal.
+
+    Attributes:
+        attributes: Names, in axis order.
+        values: Noisy counts, shaped by the domain.
+        variance: Noise variance of each cell, same shape, positive.
+    """
+
+    attributes: tuple[str, ...]
+    values: Floats
+    variance: Floats
+
+
+def shrinkage_for(rho: float) -> float:
+    """Return the weight of the prior: 0.02 * sqrt(rho / 0.015).
+
+    A function of the budget alone. The optimum is flat: on two tables at epsilon 1 anything from
+    0.005 to 0.06 gave the same error, and at epsilon 10 anything from 0.1 to 0.3.
+    """
+    return 0.02 * math.sqrt(rho / 0.015)
+
+
+def fit(
+    domain: Domain,
+    observations: Sequence[Observation],
+    *,
+    prior: Sequence[Floats],
+    total: float,
+    shrinkage: float,
+) -> GraphicalModel:
+    """Fit the graphical model whose potentials lie on the observed attribute sets.
+
+    Args:
+        domain: The (coarse) domain.
+        observations: Noisy marginals; repeats and subsets of one another are fine.
+        prior: One-way probabilities of each attribute, in domain order, non-negative.
+        total: Number of rows, estimated, positive.
+        shrinkage: Weight of the prior against the observations, positive.
+
+    Returns:
+        The model, of which :meth:`GraphicalModel.marginal` gives probabilities.
+    """
+    scopes = [o.attributes for o in observations] + [(name,) for name in domain.names]
+    sizes = [a.size for a in domain]
+    numbers = [tuple(domain.index(name) for name in scope) for scope in scopes]
+    tree = junction_tree(sizes, numbers)
+    passer = MessagePasser(sizes, tree, numbers)
+    fixed = [np.log(_positive(p)) for p in prior]
+    if not observations:
+        return GraphicalModel.build(domain, scopes, fixed)
+    values = np.concatenate([o.values.ravel() for o in observations]).astype(np.float64)
+    ridge = shrinkage * np.concatenate([o.variance.ravel() for o in observations])
+    # Square root of the inverse diagonal of the Hessian: makes all cells of like curvature.
+    scale = 1.0 / np.sqrt(np.maximum(values, 0.0) + ridge + 1.0)
+    noise = np.sqrt(ridge / shrinkage)
+    cuts = np.cumsum([o.values.size for o in observations])[:-1]
+    gradient = np.zeros_like(values)
+
+    def dual(scaled: Floats) -> tuple[float, Floats]:
+        theta = scaled * scale
+        state = passer.calibrate([*np.split(theta, cuts), *fixed])
+        expected = np.concatenate(passer.marginals(state)[: len(observations)]) * total
+        np.add(expected - values, ridge * theta, out=gradient)
+        value = total * state.log_z - theta @ values + 0.5 * ridge @ theta**2
+        return float(value), gradient * scale
+
+    def stop_at_noise(_: object) -> None:
+        if math.sqrt(float(np.mean((gradient / noise) ** 2))) < _GRADIENT_TO_NOISE:
+            raise StopIteration
+
+    result = minimize(
+        dual,
+        np.zeros_like(values),
+        jac=True,
+        method="L-BFGS-B",
+        callback=stop_at_noise,
+        options={"maxiter": _MAX_ITERATIONS, "maxcor": 10, "ftol": 0.0, "gtol": 0.0},
+    )
+    theta = np.split(np.asarray(result.x) * scale, cuts)
+    potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
+    state = passer.calibrate([*theta, *fixed])
+    return GraphicalModel.calibrated(domain, scopes, [*potentials, *fixed], tree, state)
+
+
+def _positive(prior: Floats) -> Floats:
+    """Return probabilities that are all positive and add up to 1."""
+    weight = np.maximum(prior, 0.0)
+    mass = float(weight.sum())
+    share = weight / mass if mass > 0 else np.full(weight.shape, 1.0 / weight.size)
+    mixed: Floats = (1.0 - _UNIFORM_SHARE) * share + _UNIFORM_SHARE / weight.size
+    return mixed

@@ -1,0 +1,197 @@
+"""Verify a bundle offline: each folder by itself, then whether they belong together.
+
+What a bundle holds never raises an exception here: it becomes a finding that names the file. The
+trust anchor is the user's; the bundle's own certificates are only ever checked against it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography import x509
+
+from dpsynth.errors import InputError, LedgerDamagedError
+from dpsynth.signing.chain import common_name
+from dpsynth.signing.manifest import MANIFEST
+from dpsynth.signing.trial import is_trial
+from dpsynth.verify.evidence import disagreement, facts, value_of
+from dpsynth.verify.part import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verify.report import Finding, Severity, VerificationReport, shown
+
+
+class LedgerLike(Protocol):
+    """The one thing that verification asks of a ledger."""
+
+    def verify(self, anchors: Sequence[Any] = ()) -> object:
+        """Check the ledger and that it holds each anchor; raise LedgerDamagedError if not."""
+
+
+def verify_bundle(
+    path: Path,
+    *,
+    roots: Sequence[x509.Certificate],
+    ledger: LedgerLike | None = None,
+    at: datetime | None = None,
+) -> VerificationReport:
+    """Check everything that is signed in a bundle.
+
+    Args:
+        path: The bundle folder, or its ``public`` (or ``internal``) folder alone.
+        roots: What the user trusts; never taken from the bundle.
+        ledger: A ledger that must hold the entry which the evidence names, or None.
+        at: Time for which certificates must be valid, with a time zone; None means now.
+
+    Raises:
+        InputError: There is no such folder, or no root is given.
+    """
+    if not roots:
+        raise InputError(
+            "No root certificate is given.", fix="Name what you trust with --trust ROOT.pem."
+        )
+    if not path.is_dir():
+        raise InputError(
+            "is not a folder.", where=str(path), fix="Give the bundle, or its public folder."
+        )
+    at = at or datetime.now(UTC)
+    findings: list[Finding] = []
+    parts: dict[str, CheckedPart] = {}
+    try:
+        for name, folder in _folders(path, findings).items():
+            parts[name] = check_part(folder, name, roots, at)
+            findings += parts[name].findings
+    except OSError as error:
+        findings.append(
+            _invalid("unreadable", path.name, f"Cannot be read ({type(error).__name__}).")
+        )
+    _check_together(parts, findings)
+    if ledger is not None:
+        _check_ledger(parts, ledger, findings)
+    for part in parts.values():
+        _add_notes(part, at, findings)
+    order = list(Severity)
+    unique = sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity))
+    return VerificationReport(findings=tuple(unique), facts=_facts(parts))
+
+
+def _folders(path: Path, findings: list[Finding]) -> dict[str, Path]:
+    """Return the folders to check by name; the name is empty for a folder verified alone."""
+    entries = {entry.name: entry for entry in os.scandir(path)}
+    if not {PUBLIC.folder, INTERNAL.folder} & set(entries):
+        return {"": path}
+    folders = {}
+    for name, entry in sorted(entries.items(), reverse=True):
+        if name in {PUBLIC.folder, INTERNAL.folder} and stat.S_ISDIR(
+            entry.stat(follow_symlinks=False).st_mode
+        ):
+            folders[name] = path / name
+        else:
+            findings.append(
+                _invalid("file_unlisted", shown(name), "Does not belong into a bundle.")
+            )
+    return folders
+
+
+def _check_together(parts: Mapping[str, CheckedPart], findings: list[Finding]) -> None:
+    """Check that the two folders of a bundle belong to one release."""
+    public, internal = parts.get(PUBLIC.folder), parts.get(INTERNAL.folder)
+    if internal is None or internal.manifest is None:
+        return
+    bound = internal.manifest.get("public_manifest")
+    if public is None:
+        if bound is not None:
+            findings.append(
+                _invalid("public_missing", PUBLIC.folder, "Is missing, although it was released.")
+            )
+        return
+    if public.manifest is None:
+        return
+    where = f"{INTERNAL.folder}/{MANIFEST}"
+    if bound != public.digest:
+        findings.append(
+            _invalid("other_release", where, "Belongs to another public part than the one here.")
+        )
+    if public.certificate != internal.certificate:
+        findings.append(_invalid("other_signer", where, "Was signed by somebody else."))
+    if public.evidence is not None and internal.evidence is not None:
+        name = disagreement(public.evidence, internal.evidence)
+        if name:
+            findings.append(
+                _invalid(
+                    "evidence_differs",
+                    f"{INTERNAL.folder}/{EVIDENCE}",
+                    f"Says something else than the public evidence about {name}.",
+                )
+            )
+
+
+def _check_ledger(
+    parts: Mapping[str, CheckedPart], ledger: LedgerLike, findings: list[Finding]
+) -> None:
+    """Check that the ledger is sound and holds the entry that the manifests name."""
+    # Only here: a recipient who has no ledger needs none of its dependencies.
+    from dpsynth.privacy.ledger import Head
+
+    anchors = [
+        Head(seq=part.manifest["ledger"]["head_seq"], digest=part.manifest["ledger"]["head_digest"])
+        for part in parts.values()
+        if part.manifest is not None
+    ]
+    try:
+        ledger.verify(anchors)
+    except LedgerDamagedError as error:
+        findings.append(_invalid("ledger", "ledger", shown(error)))
+
+
+def _add_notes(part: CheckedPart, at: datetime, findings: list[Finding]) -> None:
+    """Say what the signatures cannot show."""
+    if part.certificate is None or part.path is None or part.path.root is None:
+        return
+    signer = shown(common_name(part.certificate))
+    if part.path.expired:
+        findings.append(
+            Finding(
+                code="certificate_time",
+                severity=Severity.UNKNOWN,
+                file="signatures",
+                text=f"The certificates of {signer} are not valid at {at:%Y-%m-%d}, only (for "
+                f"example) at {part.path.moment:%Y-%m-%d}. Without a trusted time nobody can "
+                "tell whether it was signed while they were. Ask the issuer to sign anew.",
+            )
+        )
+    notes = {
+        "time_not_trusted": "The time of signing is the signer's own statement, and revocation was "
+        "not looked up: verification uses no network.",
+    }
+    if is_trial(part.path.root):
+        notes["trial_authority"] = (
+            f"{signer} belongs to a trial authority that its own user made: not for legal use."
+        )
+    findings += [
+        Finding(code=code, severity=Severity.NOTE, file="signatures", text=text)
+        for code, text in notes.items()
+    ]
+
+
+def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
+    """Return what the most public evidence that can be trusted says."""
+    for part in parts.values():
+        if part.evidence is None or part.certificate is None or part.path is None:
+            continue
+        found = {"signer": shown(common_name(part.certificate))}
+        if part.path.root is not None:
+            found["root"] = shown(common_name(part.path.root))
+        found |= facts(part.evidence)
+        if part.spec is INTERNAL:
+            found["status"] = shown(value_of(part.evidence, "release.status"))
+        found["files"] = str(sum(each.files for each in parts.values()))
+        return found
+    return {}
+
+
+def _invalid(code: str, file: str, text: str) -> Finding:
+    return Finding(code=code, severity=Severity.INVALID, file=file, text=text)

@@ -1,0 +1,331 @@
+"""Check one folder of a bundle: its manifest, its files, its evidence and its document.
+
+Nothing is parsed before its digest is known from a manifest that a trusted signer signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import rfc8785
+from cryptography import x509
+
+from dpsynth.evidence import PREDICATE_TYPE
+from dpsynth.signing.chain import CertificatePath
+from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
+from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, sha256
+from dpsynth.signing.statement import Statement, parse_statement
+from dpsynth.verify.evidence import evidence_problem, manifest_problem, value_of
+from dpsynth.verify.pdf import MAX_PDF, ExpectedPdf, check_pdf
+from dpsynth.verify.report import Finding, Severity, shown
+
+EVIDENCE = "evidence.dsse.json"
+SIGNATURE_FIELD = "Issuer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """What belongs into one folder of a bundle.
+
+    Attributes:
+        folder: Its name.
+        public: Whether it may cross the boundary.
+        document: The signed PDF.
+        unsigned: Name under which the evidence gives the digest of the PDF before signing.
+        attachment: The evidence as attached to the PDF.
+    """
+
+    folder: str
+    public: bool
+    document: str
+    unsigned: str
+    attachment: str
+
+
+PUBLIC = PartSpec(
+    folder="public",
+    public=True,
+    document="certificate.pdf",
+    unsigned="certificate.unsigned.pdf",
+    attachment="evidence.public.json",
+)
+INTERNAL = PartSpec(
+    folder="internal",
+    public=False,
+    document="report.pdf",
+    unsigned="report.unsigned.pdf",
+    attachment="evidence.internal.json",
+)
+
+
+@dataclass(kw_only=True)
+class CheckedPart:
+    """What is known of a folder; a value is set only once it can be trusted.
+
+    Attributes:
+        name: How findings call the folder, empty for a folder verified alone.
+        findings: What does not hold.
+        files: Number of files whose digest was compared.
+        spec: Which folder the manifest says it is.
+        digest: SHA-256 of the manifest file.
+        manifest: Predicate of the manifest.
+        certificate: The signer.
+        path: Its path to a root.
+        evidence: Predicate of the evidence.
+    """
+
+    name: str
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    spec: PartSpec | None = None
+    digest: str = ""
+    manifest: Mapping[str, Any] | None = None
+    certificate: x509.Certificate | None = None
+    path: CertificatePath | None = None
+    evidence: Mapping[str, Any] | None = None
+
+    def fail(self, code: str, file: str, text: str) -> None:
+        """Add a finding against a file of this folder."""
+        where = f"{self.name}/{file}" if self.name else file
+        self.findings.append(
+            Finding(code=code, severity=Severity.INVALID, file=shown(where), text=text)
+        )
+
+
+def check_part(
+    folder: Path, name: str, roots: Sequence[x509.Certificate], at: datetime
+) -> CheckedPart:
+    """Check one folder.
+
+    Args:
+        folder: Where it lies.
+        name: ``public`` or ``internal`` within a bundle, empty for a folder verified alone.
+        roots: What the user trusts.
+        at: Time for which certificates must be valid.
+
+    Raises:
+        OSError: A folder cannot be listed.
+    """
+    part = CheckedPart(name=name)
+    files, others = list_folder(folder)
+    for other in others:
+        part.fail("not_a_file", other, "Is a link or a device: a bundle holds files only.")
+    statement = _open_manifest(part, folder, files, roots, at)
+    if statement is None:
+        return part
+    intact = _compare(part, folder, files, statement)
+    if {EVIDENCE, part.spec.document if part.spec else ""} - set(statement.subjects):
+        part.fail("file_missing", MANIFEST, "Does not list the evidence and the document.")
+    elif EVIDENCE in intact:
+        evidence = _open_evidence(part, folder, statement, roots, at)
+        if evidence is not None and part.spec is not None and part.spec.document in intact:
+            _check_document(part, folder, statement, evidence, roots)
+    return part
+
+
+def _open_manifest(
+    part: CheckedPart,
+    folder: Path,
+    files: Sequence[str],
+    roots: Sequence[x509.Certificate],
+    at: datetime,
+) -> Statement | None:
+    """Return the manifest's statement if a trusted signer signed it and it is well formed."""
+    if MANIFEST not in files:
+        part.fail("manifest_missing", MANIFEST, "Is missing: no file of the folder is vouched for.")
+        return None
+    content = _read(part, folder, MANIFEST, MAX_ENVELOPE)
+    if content is None:
+        return None
+    opened = open_envelope(content, roots, at)
+    if opened.payload is None:
+        part.fail("manifest_signature", MANIFEST, _refused(opened))
+        return None
+    try:
+        statement = parse_statement(opened.payload)
+    except ValueError as error:
+        part.fail("manifest_form", MANIFEST, f"The manifest {error}.")
+        return None
+    spec = next(
+        (s for s in (PUBLIC, INTERNAL) if statement.predicate.get("folder") == s.folder), None
+    )
+    if statement.predicate_type != MANIFEST_TYPE or spec is None:
+        part.fail("manifest_form", MANIFEST, "Is not the manifest of a folder of a bundle.")
+        return None
+    if part.name not in {"", spec.folder}:
+        part.fail("manifest_folder", MANIFEST, f"Is the manifest of another folder, {spec.folder}.")
+        return None
+    problem = manifest_problem(statement.predicate)
+    if problem:
+        part.fail("manifest_form", MANIFEST, problem)
+        return None
+    part.spec, part.manifest = spec, statement.predicate
+    part.digest = hashlib.sha256(content).hexdigest()
+    part.certificate, part.path = opened.certificate, opened.path
+    part.files += 1
+    return statement
+
+
+def _compare(
+    part: CheckedPart, folder: Path, files: Sequence[str], statement: Statement
+) -> set[str]:
+    """Compare the files that are there with those that the manifest lists; return the intact."""
+    present, intact = set(files) - {MANIFEST}, set()
+    for name, digest in sorted(statement.subjects.items()):
+        if not _is_plain(name):
+            part.fail("name_unsafe", MANIFEST, f"Lists a name that leads elsewhere: {shown(name)}.")
+        elif name not in present:
+            part.fail("file_missing", name, "Is missing, although the manifest lists it.")
+        else:
+            part.files += 1
+            try:
+                found = sha256(folder / name)
+            except OSError as error:
+                part.fail("file_unreadable", name, f"Cannot be read ({type(error).__name__}).")
+                continue
+            if found == digest:
+                intact.add(name)
+            else:
+                part.fail("file_changed", name, "Is not the file that was signed.")
+    for name in sorted(present - set(statement.subjects)):
+        part.fail("file_unlisted", name, "Is not listed in the manifest: nobody vouches for it.")
+    return intact
+
+
+def _open_evidence(
+    part: CheckedPart,
+    folder: Path,
+    manifest: Statement,
+    roots: Sequence[x509.Certificate],
+    at: datetime,
+) -> Statement | None:
+    """Return the evidence's statement if it is signed, readable and about this folder."""
+    content = _read(part, folder, EVIDENCE, MAX_ENVELOPE)
+    if content is None or part.spec is None or part.manifest is None:
+        return None
+    opened = open_envelope(content, roots, at)
+    if opened.payload is None:
+        part.fail("evidence_signature", EVIDENCE, _refused(opened))
+        return None
+    if opened.certificate != part.certificate:
+        part.fail("other_signer", EVIDENCE, "Was not signed by the signer of the manifest.")
+        return None
+    try:
+        statement = parse_statement(opened.payload)
+    except ValueError as error:
+        part.fail("evidence_form", EVIDENCE, f"The evidence {error}.")
+        return None
+    if statement.predicate_type != PREDICATE_TYPE:
+        part.fail("evidence_form", EVIDENCE, "Is not evidence of a release.")
+        return None
+    problem = evidence_problem(statement.predicate, public=part.spec.public)
+    if problem:
+        part.fail("evidence_form", EVIDENCE, problem)
+        return None
+    part.evidence = statement.predicate
+    for field_name, expected in (
+        ("release.id", part.manifest["release"]),
+        ("release.created", part.manifest["created"]),
+        ("ledger.head_seq", part.manifest["ledger"]["head_seq"]),
+        ("ledger.head_digest", part.manifest["ledger"]["head_digest"]),
+    ):
+        if value_of(statement.predicate, field_name) != expected:
+            part.fail("evidence_release", EVIDENCE, f"{field_name} is not the manifest's.")
+    if value_of(statement.predicate, "release.issuer") != opened.signer_name:
+        part.fail("evidence_issuer", EVIDENCE, "Names another issuer than the one who signed it.")
+    _check_subjects(part, statement, manifest)
+    return statement
+
+
+def _check_subjects(part: CheckedPart, evidence: Statement, manifest: Statement) -> None:
+    """The evidence is about exactly the data files that are there, and one document."""
+    if part.spec is None:
+        return
+    subjects = dict(evidence.subjects)
+    if subjects.pop(part.spec.unsigned, None) is None:
+        part.fail("evidence_subjects", EVIDENCE, "Does not name the document before its signing.")
+    if not part.spec.public:
+        if subjects:
+            part.fail("evidence_subjects", EVIDENCE, "Is about files that are not in this folder.")
+        return
+    stated = {
+        file["name"]: file["sha256"] for file in value_of(evidence.predicate, "files.synthetic")
+    }
+    if subjects != stated or not stated:
+        part.fail("evidence_subjects", EVIDENCE, "Signs other data files than it describes.")
+    for name, digest in sorted(stated.items()):
+        if manifest.subjects.get(name) != digest:
+            part.fail("data_differs", name, "Is not the data that the evidence is about.")
+    data = {name for name in manifest.subjects if name.startswith("synthetic")}
+    for name in sorted(data - set(stated)):
+        part.fail("data_differs", name, "Is data that the evidence does not mention.")
+
+
+def _check_document(
+    part: CheckedPart,
+    folder: Path,
+    manifest: Statement,
+    evidence: Statement,
+    roots: Sequence[x509.Certificate],
+) -> None:
+    if part.spec is None or part.certificate is None or part.path is None:
+        return
+    content = _read(part, folder, part.spec.document, MAX_PDF)
+    if content is None:
+        return
+    if hashlib.sha256(content).hexdigest() != manifest.subjects[part.spec.document]:
+        part.fail("file_changed", part.spec.document, "Changed while it was read.")
+        return
+    expected = ExpectedPdf(
+        field=SIGNATURE_FIELD,
+        attachment=part.spec.attachment,
+        content=rfc8785.dumps(dict(evidence.predicate)),
+        unsigned_sha256=evidence.subjects.get(part.spec.unsigned, ""),
+        certificate=part.certificate,
+        roots=roots,
+        moment=part.path.moment,
+    )
+    for code, text in check_pdf(content, expected):
+        part.fail(code, part.spec.document, text)
+
+
+def _read(part: CheckedPart, folder: Path, name: str, limit: int) -> bytes | None:
+    """Read a file of limited size, never through a link."""
+    try:
+        descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        part.fail("file_unreadable", name, f"Cannot be read ({type(error).__name__}).")
+        return None
+    if len(content) > limit:
+        part.fail("file_too_large", name, "Is larger than such a file can be.")
+        return None
+    return content
+
+
+def _refused(opened: Opened) -> str:
+    """Say why an envelope is not accepted, and who claims to have signed it."""
+    claimed = (
+        f" It claims to be signed by {shown(opened.signer_name)}." if opened.signer_name else ""
+    )
+    return f"Is refused: {'; '.join(opened.problems)}.{claimed}"
+
+
+def _is_plain(name: str) -> bool:
+    """Say whether a listed name can only mean a file inside the folder."""
+    pure = PurePosixPath(name)
+    return (
+        name == pure.as_posix()
+        and not pure.is_absolute()
+        and ".." not in pure.parts
+        and "\\" not in name
+        and name.isprintable()
+        and name not in {".", MANIFEST}
+    )

@@ -1,0 +1,85 @@
+"""The two documents as HTML, made from evidence alone.
+
+The public certificate is rendered from :class:`~dpsynth.evidence.PublicEvidence` and from nothing else:
+its type cannot hold a raw number. The internal report is rendered from all evidence of a run. Templates
+arrange; :mod:`dpsynth.reports.views` formats; neither measures anything.
+
+Never true of a document: that it prints markup from a dictionary, a file of the machine, the clock, or
+a raw number on the certificate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import FunctionLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from dpsynth.errors import DisclosureError
+from dpsynth.evidence import PublicEvidence, PublicFact, ReleaseEvidence
+from dpsynth.reports import numbers, views
+from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR
+from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
+
+
+def certificate_html(evidence: PublicEvidence) -> str:
+    """Return the public certificate: two pages A4.
+
+    Raises:
+        DisclosureError: The evidence is not public evidence, or one of its values is raw.
+    """
+    if type(evidence) is not PublicEvidence:
+        raise DisclosureError("A certificate is made from public evidence only.")
+    for name in evidence:
+        fact = evidence.fact(name)
+        if not isinstance(fact, PublicFact) or not fact.disclosure.public:
+            raise DisclosureError(f"A certificate cannot hold {name!r}: it is not a public fact.")
+    return _render("certificate.html", evidence, views.certificate(evidence))
+
+
+def report_html(evidence: ReleaseEvidence) -> str:
+    """Return the internal evidence report.
+
+    Raises:
+        DisclosureError: The evidence is not the whole evidence of a run.
+    """
+    if type(evidence) is not ReleaseEvidence:
+        raise DisclosureError("An internal report is made from the whole evidence of a run.")
+    return _render("report.html", evidence, views.report(evidence))
+
+
+def _render(template: str, evidence: Any, view: dict[str, Any]) -> str:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FunctionLoader(_packaged),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals = {
+        "t": say,
+        "word": word,
+        "language": LANGUAGE,
+        "fonts": Markup(FONT_SCHEME),  # noqa: S704 (a constant)
+        "anchor": SIGNATURE_ANCHOR,
+        "number": numbers.number,
+        "setting": numbers.setting,
+        "grouped": numbers.grouped,
+        "blocks": numbers.blocks,
+        "day": numbers.day,
+        "up": numbers.up,
+        "down": numbers.down,
+        "short": printable,
+    }
+    return environment.get_template(template).render(e=evidence, **view)
+
+
+def _packaged(name: str) -> str:
+    return resource("templates", name).decode("utf-8")
+
+
+def _finalize(value: Any) -> Any:
+    """Let untrusted text through as printable glyphs only; markup of our own stays as it is."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,156 @@
+"""Do the attacks see planted leaks, and do they stay silent on fresh rows?
+
+Data: rows of a generated mixed table, and of the RAND Health Insurance Experiment where statsmodels
+is installed. The suite accuses a harmless table with probability at most 1e-3 per run (Holm). Each
+test states its false-alarm rate; reruns never help, because seeds are fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dpsynth.attacks.api import AttackData
+from dpsynth.attacks.suite import plant_copies
+
+from dpsynth import attacks
+from dpsynth.results import AttackResult, AttackVerdict
+from dpsynth.schema.domain import Domain
+
+SIZES = {"sex": 2, "age": 70, "job": 12, "hours": 60, "region": 9, "edu": 8, "pay": 200, "kids": 6}
+DOMAIN = Domain.from_sizes(SIZES, ordered=["age", "hours", "edu", "pay", "kids"])
+SEEDS = range(20)
+
+
+def people(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw rows with strong relations and about 1 % natural duplicates."""
+    edu = rng.integers(0, 8, n)
+    age = np.clip(rng.normal(30, 12, n), 0, 69).astype(int)
+    job = (edu + rng.integers(0, 3, n)) % 12
+    pay = np.where(rng.random(n) < 0.3, 0, 8 * edu + rng.integers(0, 60, n))
+    hours = np.where(rng.random(n) < 0.6, 40, rng.integers(0, 60, n))
+    kids = np.minimum(5, rng.poisson(0.8, n))
+    region = np.minimum(8, rng.geometric(0.4, n) - 1)
+    return np.stack([rng.integers(0, 2, n), age, job, hours, region, edu, pay, kids], axis=1)
+
+
+def world(seed: int) -> AttackData:
+    """Return members, non-members and, as synthetic rows, fresh rows of the same kind."""
+    rng = np.random.default_rng(seed)
+    return AttackData(
+        domain=DOMAIN,
+        train=people(4000, rng),
+        holdout=people(1000, rng),
+        synthetic=people(4000, rng),
+    )
+
+
+def near_copies(data: AttackData, share: float, fields: int, seed: int) -> AttackData:
+    """Replace a share of the synthetic rows by training rows with some cells drawn anew."""
+    rng = np.random.default_rng(seed)
+    planted = plant_copies(data, share, seed)
+    synthetic = planted.synthetic.copy()
+    changed = np.flatnonzero((synthetic != data.synthetic).any(axis=1))
+    for row in changed:
+        for j in rng.choice(synthetic.shape[1], fields, replace=False):
+            synthetic[row, j] = data.train[rng.integers(len(data.train)), j]
+    return replace(data, synthetic=synthetic)
+
+
+def findings(data: AttackData, seed: int) -> list[AttackResult]:
+    results = attacks.run(data, seed=seed)
+    return [r for r in results if r.name not in attacks.CONTROLS]
+
+
+def convicted(data: AttackData, seed: int) -> bool:
+    return any(r.verdict is AttackVerdict.LEAK_FOUND for r in findings(data, seed))
+
+
+def count(leak: Callable[[AttackData, int], AttackData]) -> int:
+    return sum(convicted(leak(world(seed), seed), seed) for seed in SEEDS)
+
+
+def test_p1_five_percent_copies_are_always_convicted() -> None:
+    assert count(lambda data, seed: plant_copies(data, 0.05, seed)) == len(SEEDS)
+
+
+def test_p1d_near_copies_are_convicted() -> None:
+    assert count(lambda data, seed: near_copies(data, 0.05, 1, seed)) >= 19
+
+
+def test_p3_a_memoriser_is_convicted_by_distance_alone() -> None:
+    """All training rows with 2 of 8 fields drawn anew."""
+    for seed in range(5):
+        results = {r.name: r for r in findings(near_copies(world(seed), 1.0, 2, seed), seed)}
+        assert results["closest_distance_membership"].interval.low > 0.55
+        for name in ("closest_distance_membership", "distance_to_closest_record"):
+            assert results[name].verdict is AttackVerdict.LEAK_FOUND
+
+
+def test_n1_fresh_rows_are_not_accused() -> None:
+    """False-alarm rate: 20 runs at 1e-3 each; two or more alarms have probability 2e-4."""
+    assert count(lambda data, seed: data) <= 1
+
+
+def test_n3_independent_columns_are_not_accused() -> None:
+    """False-alarm rate: as above."""
+
+    def shuffled(data: AttackData, seed: int) -> AttackData:
+        rng = np.random.default_rng(seed)
+        return replace(data, synthetic=rng.permuted(data.train, axis=0))
+
+    assert count(shuffled) <= 1
+
+
+def test_n5_permuted_labels_are_not_accused() -> None:
+    """The control of the leak itself: planted copies, but labels drawn anew after planting."""
+
+    def relabelled(data: AttackData, seed: int) -> AttackData:
+        leak = plant_copies(data, 0.05, seed)
+        both = np.random.default_rng(seed).permuted(np.arange(len(leak.train) + len(leak.holdout)))
+        rows = np.concatenate([leak.train, leak.holdout])[both]
+        return replace(leak, train=rows[: len(leak.train)], holdout=rows[len(leak.train) :])
+
+    assert count(relabelled) <= 1
+
+
+def test_p_values_are_uniform_on_fresh_rows() -> None:
+    """False-alarm rate: more than 12 of 60 p-values below 0.05 has probability 3e-6 per attack."""
+    names: dict[str, int] = {}
+    for seed in range(60):
+        rng = np.random.default_rng(1000 + seed)
+        data = AttackData(
+            domain=DOMAIN,
+            train=people(600, rng),
+            holdout=people(300, rng),
+            synthetic=people(600, rng),
+        )
+        for result in findings(data, seed):
+            names[result.name] = names.get(result.name, 0) + (result.p_value < 0.05)
+    assert max(names.values()) <= 12
+    assert len(names) == 4
+
+
+def test_real_table_copies_are_found_and_fresh_rows_are_not() -> None:
+    """RAND Health Insurance Experiment, real rows. False-alarm rate: 5 runs at 1e-3."""
+    randhie = pytest.importorskip("statsmodels.datasets.randhie", reason="needs dpsynth[demo]")
+    frame = randhie.load_pandas().data
+    codes, sizes = [], {}
+    for name in frame:
+        _, code = np.unique(frame[name].to_numpy().round(2), return_inverse=True)
+        codes.append(code)
+        sizes[name] = int(code.max()) + 1
+    rows = np.stack(codes, axis=1)
+    domain = Domain.from_sizes(sizes, ordered=[n for n in sizes if sizes[n] > 10])
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(rows))[:10_000]
+        data = AttackData(
+            domain=domain,
+            train=rows[order[:4000]],
+            holdout=rows[order[4000:6000]],
+            synthetic=rows[order[6000:]],
+        )
+        assert not convicted(data, seed)
+        assert convicted(plant_copies(data, 0.1, seed), seed)

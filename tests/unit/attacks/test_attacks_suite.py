@@ -1,0 +1,278 @@
+"""The suite: what it is given, what it says, and what it must never say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from dpsynth.attacks import suite
+from dpsynth.attacks.api import AttackData, inconclusive
+from dpsynth.attacks.copies import ExactCopies, row_numbers, smallest_excess
+from dpsynth.attacks.distance import DistanceRatio, DistanceShare, hub_sd
+from dpsynth.attacks.membership import ClosestDistance
+
+from dpsynth import attacks
+from dpsynth.attacks.stats import fisher_p
+from dpsynth.errors import InputError
+from dpsynth.results import AttackResult, AttackVerdict, Disclosure, Status
+from dpsynth.schema.domain import Domain
+
+DOMAIN = Domain.from_sizes({"a": 8, "b": 300, "c": 5, "d": 50, "e": 12}, ordered=["b", "d"])
+
+
+def table(n: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 8, n)
+    columns = [a, (30 * a + rng.integers(0, 60, n)) % 300, rng.integers(0, 5, n)]
+    columns += [np.minimum(49, rng.geometric(0.08, n)), (a + rng.integers(0, 4, n)) % 12]
+    return np.stack(columns, axis=1)
+
+
+def data(train: int = 1200, holdout: int = 300, synthetic: int = 1200) -> AttackData:
+    return AttackData(
+        domain=DOMAIN,
+        train=table(train, 1),
+        holdout=table(holdout, 2),
+        synthetic=table(synthetic, 3),
+    )
+
+
+def by_name(results: list[AttackResult]) -> dict[str, AttackResult]:
+    return {result.name: result for result in results}
+
+
+@pytest.fixture(scope="module")
+def quiet() -> dict[str, AttackResult]:
+    return by_name(attacks.run(data(), seed=4))
+
+
+def test_names_are_the_ones_that_policies_use(quiet) -> None:
+    assert list(quiet) == [
+        "exact_copies",
+        "distance_to_closest_record",
+        "nearest_neighbour_ratio",
+        "closest_distance_membership",
+        "control_positive",
+        "control_negative",
+    ]
+
+
+def test_every_result_is_complete_and_raw(quiet) -> None:
+    for result in quiet.values():
+        assert result.status is Status.OK
+        assert result.disclosure is Disclosure.RAW
+        assert result.alpha == attacks.ALPHA == 1e-3
+        assert result.members and result.non_members
+        assert result.interval is not None
+        assert result.control is not None
+        assert result.baseline is not None
+        assert result.detection_limit
+        numbers = [v for v in result.details.values() if isinstance(v, float)]
+        assert all(math.isfinite(v) for v in numbers)
+
+
+def test_controls_behave_and_fresh_rows_are_not_accused(quiet) -> None:
+    assert quiet["control_positive"].verdict is AttackVerdict.LEAK_FOUND
+    assert quiet["control_negative"].verdict is AttackVerdict.NO_LEAK_DETECTED
+    for name, result in quiet.items():
+        if name not in attacks.CONTROLS:
+            assert result.verdict is AttackVerdict.NO_LEAK_DETECTED
+            assert result.details["p_holm"] >= result.p_value
+
+
+def test_no_word_says_safe(quiet) -> None:
+    for result in quiet.values():
+        words = " ".join(
+            [result.title, result.note, result.reason, result.detection_limit, result.verdict]
+        ).lower()
+        assert "safe" not in words.replace("unsafe", "")
+    for name in ("distance_to_closest_record", "nearest_neighbour_ratio"):
+        assert "not evidence of privacy" in quiet[name].note
+
+
+def test_results_are_a_function_of_data_and_seed(quiet) -> None:
+    again = by_name(attacks.run(data(), seed=4))
+    assert again == quiet
+
+
+def test_a_full_copy_is_found_by_every_attack() -> None:
+    given = data()
+    results = by_name(attacks.run(replace(given, synthetic=given.train.copy()), seed=5))
+    for name, result in results.items():
+        if name not in attacks.CONTROLS:
+            assert result.verdict is AttackVerdict.LEAK_FOUND, name
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"holdout": table(99, 2)}, "Fewer than 100"),
+        ({"train": table(1, 2)}, "Fewer than 100"),
+        ({"synthetic": table(0, 2)}, "no rows"),
+        ({"train": table(500, 1) * 0, "holdout": table(200, 1) * 0}, "same"),
+    ],
+)
+def test_too_little_is_inconclusive_with_a_reason(change, words: str) -> None:
+    results = attacks.run(replace(data(), **change), seed=6)
+    assert len(results) == 6
+    for result in results:
+        assert result.status is Status.INCONCLUSIVE
+        assert result.verdict is AttackVerdict.INCONCLUSIVE
+        assert words in result.reason
+        assert result.value is None
+
+
+def test_one_synthetic_row_leaves_the_ratio_inconclusive() -> None:
+    results = by_name(attacks.run(data(synthetic=1), seed=7))
+    assert results["nearest_neighbour_ratio"].status is Status.INCONCLUSIVE
+    assert results["distance_to_closest_record"].status is Status.OK
+
+
+def test_where_planted_copies_cannot_be_seen_silence_is_inconclusive() -> None:
+    """Two columns of two values: every row exists everywhere."""
+    domain = Domain.from_sizes({"a": 2, "b": 2})
+    rng = np.random.default_rng(8)
+    small = AttackData(
+        domain=domain,
+        **{
+            name: rng.integers(0, 2, (n, 2))
+            for name, n in (("train", 400), ("holdout", 200), ("synthetic", 400))
+        },
+    )
+    results = by_name(attacks.run(small, seed=8))
+    assert results["control_positive"].verdict is AttackVerdict.INCONCLUSIVE
+    assert results["exact_copies"].verdict is AttackVerdict.INCONCLUSIVE
+    assert results["control_negative"].verdict is AttackVerdict.NO_LEAK_DETECTED
+
+
+def test_the_detection_limit_is_the_first_excess_that_convicts() -> None:
+    fewest = smallest_excess(1000, 3, 300)
+    assert fewest is not None
+    assert fisher_p(10 + fewest, 1000, 3, 300) < attacks.ALPHA <= fisher_p(9 + fewest, 1000, 3, 300)
+    assert smallest_excess(5, 300, 300) is None
+
+
+@dataclass(frozen=True)
+class Crashing:
+    name: str = "crashing"
+    title: str = "An attack that stops"
+
+    def run(self, data: AttackData, seed: int) -> AttackResult:
+        raise RuntimeError("cell CANARY-4711 is odd")
+
+
+def test_a_crashed_attack_is_not_run_and_its_message_goes_nowhere() -> None:
+    results = by_name(attacks.run(data(), seed=9, attacks=[Crashing(), ExactCopies()]))
+    assert results["crashing"].status is Status.NOT_RUN
+    assert results["crashing"].verdict is AttackVerdict.NOT_RUN
+    assert "RuntimeError" in results["crashing"].reason
+    assert "CANARY" not in repr(results)
+    assert results["exact_copies"].details["attempted_tests"] == 2
+
+
+def test_a_grouped_holdout_fails_the_negative_control(monkeypatch) -> None:
+    """Were fresh rows accused, the control says so instead of staying silent."""
+    accused = replace(ExactCopies().run(data(), 1), p_value=1e-9)
+    monkeypatch.setattr(suite.ExactCopies, "run", lambda self, data, seed: accused)
+    result = by_name(attacks.run(data(), seed=10))["control_negative"]
+    assert result.verdict is AttackVerdict.INCONCLUSIVE
+    assert result.details["fired"] == 1
+
+
+def test_unknown_profile_is_refused() -> None:
+    with pytest.raises(InputError, match="profile 'full'"):
+        attacks.run(data(), profile="full", seed=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"train": table(200, 1).astype(float)}, "integer codes"),
+        ({"holdout": table(200, 1)[:, :3]}, "another number of columns"),
+        ({"synthetic": table(200, 1) + 40}, "outside the declared domain"),
+        ({"train": table(200, 1) - 60}, "outside the declared domain"),
+        ({"train": table(200, 1)[0]}, "two-dimensional"),
+        ({"train_units": np.arange(1200)}, "only one of"),
+        (
+            {"train_units": np.arange(7), "holdout_units": np.arange(300)},
+            "not one entry per row",
+        ),
+    ],
+)
+def test_bad_tables_are_refused(change, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        replace(data(), **change)
+
+
+def test_one_row_of_each_unit_is_attacked() -> None:
+    given = data()
+    units = replace(
+        given, train_units=np.arange(1200) // 3, holdout_units=np.arange(300) // 2 + 10_000
+    )
+    results = by_name(attacks.run(units, seed=11))
+    assert results["nearest_neighbour_ratio"].members == 150
+    assert 390 <= results["exact_copies"].members <= 400
+
+
+def test_equal_sizes_and_limits() -> None:
+    sample = data().equal_sizes(1, rows=250, synthetic_rows=100)
+    assert [len(t) for t in (sample.train, sample.holdout, sample.synthetic)] == [250, 250, 100]
+    assert len(data().equal_sizes(1, rows=9999, synthetic_rows=9999).train) == 300
+
+
+def test_row_numbers_are_equal_exactly_for_equal_rows() -> None:
+    a, b = table(300, 1), table(200, 2).astype(np.uint8)
+    x, y = row_numbers(a, b)
+    assert ((x[:, None] == y[None]) == (a[:, None] == b[None]).all(axis=2)).all()
+
+
+def test_copies_counts_by_hand() -> None:
+    rows = np.zeros((240, 5), int)
+    rows[:, 0], rows[:, 1] = np.arange(240) // 30, np.arange(240) % 30
+    given = AttackData(
+        domain=DOMAIN, train=rows[:140], holdout=rows[120:240], synthetic=rows[100:130]
+    )
+    result = ExactCopies().run(given, 1)
+    # 20 rows lie in both groups and say nothing; 20 of 120 and 0 of 100 others are hit.
+    assert (result.members, result.non_members) == (120, 100)
+    assert (result.details["member_hits"], result.details["non_member_hits"]) == (20, 0)
+    assert result.value == 20 / 120
+    assert result.details["share_of_all_training_rows"] == 30 / 140
+    assert result.details["natural_duplicates"] == 20 / 120
+
+
+def test_order_of_rows_does_not_break_ties() -> None:
+    """Every real row exists in both groups: argmin would say 1.0, split ties say exactly 0.5."""
+    rows = table(200, 1)
+    given = AttackData(domain=DOMAIN, train=rows, holdout=rows, synthetic=table(500, 2))
+    assert DistanceShare().run(given, 1).value == pytest.approx(0.5, abs=1e-12)
+
+
+def test_hub_sd_exceeds_the_binomial_one() -> None:
+    assert hub_sd(np.ones(100)) == pytest.approx(0.05)
+    assert hub_sd(np.array([50.0, 50.0])) == pytest.approx(0.5 / math.sqrt(2))
+
+
+def test_a_copy_has_ratio_zero_and_two_copies_have_one() -> None:
+    far = np.array([[7, 299, 4, 49, 11]])
+    near = np.array([[0, 0, 0, 0, 0]])
+    rows = near.repeat(100, axis=0)
+    once = AttackData(
+        domain=DOMAIN, train=rows, holdout=rows, synthetic=np.concatenate([near, far])
+    )
+    assert DistanceRatio().run(once, 1).details["mean_members"] == 0.0
+    twice = replace(once, synthetic=np.concatenate([near, near, far]))
+    assert DistanceRatio().run(twice, 1).details["mean_members"] == 1.0
+
+
+def test_low_rates_of_small_tables_are_not_estimable() -> None:
+    result = ClosestDistance().run(data(), 1)
+    assert result.details["tpr_at_1_percent_fpr"] == "not estimable"
+    assert result.details["tpr_at_01_percent_fpr"] == "not estimable"
+
+
+def test_inconclusive_keeps_name_and_reason() -> None:
+    result = inconclusive(ExactCopies(), "Why.")
+    assert (result.name, result.reason) == ("exact_copies", "Why.")

@@ -1,0 +1,122 @@
+"""Builds small bundles with the product's own writers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import weasyprint
+from cryptography import x509
+from dpsynth.reports.sign import sign_pdf
+
+from dpsynth.evidence import FIELDS, PREDICATE_TYPE, EvidenceBuilder, ReleaseEvidence
+from dpsynth.results import Disclosure
+from dpsynth.signing.dsse import sign_envelope
+from dpsynth.signing.keys import Signer, init_trial_authority, load_roots, load_signer
+from dpsynth.signing.manifest import MANIFEST, manifest_statement
+from dpsynth.signing.statement import statement
+
+FIELD = "Issuer"
+
+
+@dataclass(frozen=True)
+class Issuer:
+    signer: Signer
+    roots: list[x509.Certificate]
+
+
+def make_issuer(folder: Path, name: str, days: int = 30) -> Issuer:
+    made = init_trial_authority(folder, organisation=name, passphrase=b"secret", days=days)
+    return Issuer(load_signer(made.signer, b"secret"), load_roots([made.root]))
+
+
+def render(name: str, content: bytes, body: str = "Certificate") -> bytes:
+    stamp = datetime(2026, 1, 1, tzinfo=UTC)
+    attachment = weasyprint.Attachment(
+        string=content, name=name, created=stamp, modified=stamp, relationship="Data"
+    )
+    html = f"<html lang=en><head><title>t</title></head><body><h1>{body}</h1></body></html>"
+    pdf = weasyprint.HTML(string=html).write_pdf(pdf_variant="pdf/a-3a", attachments=[attachment])
+    assert isinstance(pdf, bytes)
+    return pdf
+
+
+def signed(unsigned: bytes, signer: Signer, field: str = FIELD) -> bytes:
+    return sign_pdf(
+        unsigned,
+        signer,
+        field_name=field,
+        page_index=0,
+        box=(60.0, 60.0, 300.0, 110.0),
+        lines=["Signed by the test", "100 % test"],
+    )
+
+
+def evidence(release: str, issuer: str, files: list[dict[str, Any]]) -> ReleaseEvidence:
+    special: dict[str, Any] = {
+        "release.id": release,
+        "release.issuer": issuer,
+        "release.created": "2026-01-01T00:00:00Z",
+        "release.status": "released",
+        "ledger.head_seq": 7,
+        "ledger.head_digest": "ab" * 32,
+        "guarantee.epsilon": "1",
+        "files.synthetic": files,
+    }
+    order = [*(d for d in Disclosure if d.public), Disclosure.RAW]
+    builder = EvidenceBuilder()
+    for name, declared in FIELDS.items():
+        disclosure = next(d for d in order if d in declared.allowed)
+        builder.add(name, special.get(name, f"text of {name}"), disclosure)
+    return builder.build()
+
+
+def write_manifest(folder: Path, signer: Signer, **changes: Any) -> str:
+    """(Re)write the manifest of a folder; return its digest."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    predicate = {
+        "release": "REL-1",
+        "created": "2026-01-01T00:00:00Z",
+        "folder": folder.name,
+        "ledger": {"head_seq": 7, "head_digest": "ab" * 32},
+    }
+    content = sign_envelope(manifest_statement(folder, predicate | changes), signer)
+    (folder / MANIFEST).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_evidence(
+    folder: Path, facts: ReleaseEvidence, signer: Signer, unsigned: bytes, *, public: bool
+) -> None:
+    name = "certificate" if public else "report"
+    subjects = {f"{name}.unsigned.pdf": hashlib.sha256(unsigned).hexdigest()}
+    if public:
+        subjects |= {file["name"]: file["sha256"] for file in facts["files.synthetic"]}
+    predicate = facts.public().predicate() if public else facts.predicate()
+    envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, predicate), signer)
+    (folder / "evidence.dsse.json").write_bytes(envelope)
+
+
+def write_bundle(target: Path, issuer: Issuer, release: str = "REL-1") -> Path:
+    signer = issuer.signer
+    public, internal = target / "public", target / "internal"
+    (internal / "model").mkdir(parents=True)
+    public.mkdir()
+    data = f"a,b\n1,{release}\n".encode()
+    (public / "synthetic.csv").write_bytes(data)
+    (public / "DATASHEET.md").write_text("# Data sheet\n")
+    entry = {"name": "synthetic.csv", "sha256": hashlib.sha256(data).hexdigest(), "bytes": 8}
+    facts = evidence(release, signer.name, [entry])
+    unsigned = render("evidence.public.json", facts.public().to_bytes(), release)
+    (public / "certificate.pdf").write_bytes(signed(unsigned, signer))
+    write_evidence(public, facts, signer, unsigned, public=True)
+    digest = write_manifest(public, signer, release=release)
+    (internal / "model" / "model.json").write_text("{}")
+    unsigned = render("evidence.internal.json", facts.to_bytes(), f"Report {release}")
+    (internal / "report.pdf").write_bytes(signed(unsigned, signer))
+    write_evidence(internal, facts, signer, unsigned, public=False)
+    write_manifest(internal, signer, release=release, public_manifest=digest)
+    return target

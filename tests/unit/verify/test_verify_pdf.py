@@ -1,0 +1,252 @@
+"""The strict rules for a signed PDF, each shown to catch the attack that it is for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pikepdf
+import pytest
+from bundle_builder import FIELD, Issuer, render, signed, write_manifest
+from dpsynth.reports import sign as sign_module
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import fields
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+
+from dpsynth.verify import pdf as pdf_module
+from dpsynth.verify import verify_bundle
+from dpsynth.verify.pdf import ExpectedPdf, check_pdf
+
+EVIDENCE = b'{"epsilon":"1"}'
+NAME = "evidence.public.json"
+
+
+@pytest.fixture(scope="module")
+def unsigned() -> bytes:
+    return render(NAME, EVIDENCE)
+
+
+@pytest.fixture(scope="module")
+def pdf(unsigned: bytes, issuer: Issuer) -> bytes:
+    return signed(unsigned, issuer.signer)
+
+
+@pytest.fixture(scope="module")
+def expected(unsigned: bytes, issuer: Issuer) -> ExpectedPdf:
+    return ExpectedPdf(
+        field=FIELD,
+        attachment=NAME,
+        content=EVIDENCE,
+        unsigned_sha256=hashlib.sha256(unsigned).hexdigest(),
+        certificate=issuer.signer.certificate,
+        roots=issuer.roots,
+        moment=datetime.now(UTC),
+    )
+
+
+def codes(content: bytes, expected: ExpectedPdf) -> set[str]:
+    return {code for code, _ in check_pdf(content, expected)}
+
+
+def updated(writer: IncrementalPdfFileWriter) -> bytes:
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def swapped_attachment(pdf: bytes) -> bytes:
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    tree = writer.root["/Names"]["/EmbeddedFiles"]
+    stream = tree["/Names"][1]["/EF"].raw_get("/F")
+    fake = generic.StreamObject(stream_data=b'{"epsilon":"0.1"}')
+    fake["/Type"] = generic.pdf_name("/EmbeddedFile")
+    writer.objects[(stream.generation, stream.idnum)] = fake
+    return updated(writer)
+
+
+def red_box(pdf: bytes) -> bytes:
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    ref = writer.add_object(generic.StreamObject(stream_data=b"1 0 0 rg 50 500 300 200 re f"))
+    page = writer.root["/Pages"]["/Kids"][0]
+    page["/Contents"] = generic.ArrayObject([page.raw_get("/Contents"), ref])
+    writer.update_container(page)
+    return updated(writer)
+
+
+def second_signature(pdf: bytes, issuer: Issuer) -> bytes:
+    """What a signer does that ignores the certification, as some tools do."""
+
+    class Careless(PdfSigner):
+        def _enforce_certification_constraints(self, reader: object) -> None:
+            pass
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    signer = Careless(
+        PdfSignatureMetadata(field_name="Second"),
+        signer=sign_module._pyhanko_signer(issuer.signer),
+        new_field_spec=fields.SigFieldSpec("Second"),
+    )
+    return sign_module.in_own_loop(signer.async_sign_pdf(writer)).getvalue()
+
+
+def rewritten(pdf: bytes) -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        document.save(out)
+    return out.getvalue()
+
+
+def test_an_honest_pdf_has_no_problem(pdf: bytes, expected: ExpectedPdf) -> None:
+    assert check_pdf(pdf, expected) == []
+
+
+def test_an_attachment_swapped_by_an_update(pdf: bytes, expected: ExpectedPdf) -> None:
+    forged = swapped_attachment(pdf)
+    assert forged.startswith(pdf)
+    with pikepdf.open(io.BytesIO(forged)) as document:  # what a reader would show
+        assert document.attachments[NAME].get_file().read_bytes() != EVIDENCE
+    assert codes(forged, expected) == {"pdf_changed", "pdf_signature"}
+
+
+def test_a_page_drawn_over(pdf: bytes, expected: ExpectedPdf) -> None:
+    assert codes(red_box(pdf), expected) == {"pdf_changed", "pdf_signature"}
+
+
+@pytest.mark.parametrize("junk", [b"x", b"\n", b"\n%%EOF\n", b"%" + b"A" * 5000])
+def test_bytes_appended(pdf: bytes, expected: ExpectedPdf, junk: bytes) -> None:
+    assert codes(pdf + junk, expected) & {"pdf_changed", "pdf_unreadable"}
+
+
+def test_an_unsigned_copy(unsigned: bytes, expected: ExpectedPdf) -> None:
+    assert codes(unsigned, expected) == {"pdf_not_signed"}
+
+
+def test_rewritten_by_another_tool(pdf: bytes, expected: ExpectedPdf) -> None:
+    assert {"pdf_not_rendered", "pdf_changed", "pdf_signature"} <= codes(rewritten(pdf), expected)
+
+
+def test_a_second_signature(pdf: bytes, expected: ExpectedPdf, issuer: Issuer) -> None:
+    assert codes(second_signature(pdf, issuer), expected) == {"pdf_fields"}
+
+
+def test_another_field(unsigned: bytes, expected: ExpectedPdf, issuer: Issuer) -> None:
+    assert codes(signed(unsigned, issuer.signer, "Other"), expected) == {"pdf_fields"}
+
+
+def test_another_signer(unsigned: bytes, expected: ExpectedPdf, stranger: Issuer) -> None:
+    forged = signed(unsigned, stranger.signer)
+    assert codes(forged, expected) == {"pdf_other_signer", "pdf_signature"}
+    trusting = replace(expected, roots=[*expected.roots, *stranger.roots])
+    assert codes(forged, trusting) == {"pdf_other_signer"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"certify": False},
+        {"certify": True, "docmdp_permissions": fields.MDPPerm.FILL_FORMS},
+        {
+            "certify": True,
+            "docmdp_permissions": fields.MDPPerm.NO_CHANGES,
+            "subfilter": fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED,
+        },
+    ],
+    ids=["approval", "forms allowed", "not PAdES"],
+)
+def test_a_weaker_kind_of_signature(
+    unsigned: bytes,
+    expected: ExpectedPdf,
+    issuer: Issuer,
+    metadata: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = {"subfilter": fields.SigSeedSubFilter.PADES, "md_algorithm": "sha256"} | metadata
+    monkeypatch.setattr(
+        sign_module, "_baseline_b", lambda name: PdfSignatureMetadata(field_name=name, **kind)
+    )
+    assert codes(signed(unsigned, issuer.signer), expected) == {"pdf_not_certified"}
+
+
+def test_another_document_than_the_evidence_names(
+    pdf: bytes, expected: ExpectedPdf, issuer: Issuer
+) -> None:
+    other = signed(render(NAME, EVIDENCE, "Another text"), issuer.signer)
+    assert codes(other, expected) == {"pdf_not_rendered"}
+
+
+def test_another_evidence_inside(expected: ExpectedPdf, issuer: Issuer) -> None:
+    unsigned = render(NAME, b"{}")
+    digest = hashlib.sha256(unsigned).hexdigest()
+    forged = signed(unsigned, issuer.signer)
+    assert codes(forged, replace(expected, unsigned_sha256=digest)) == {"pdf_attachment_differs"}
+
+
+def test_another_attachment_name(expected: ExpectedPdf, issuer: Issuer) -> None:
+    unsigned = render("other.json", EVIDENCE)
+    digest = hashlib.sha256(unsigned).hexdigest()
+    forged = signed(unsigned, issuer.signer)
+    assert codes(forged, replace(expected, unsigned_sha256=digest)) == {"pdf_attachments"}
+
+
+def test_a_flipped_byte_anywhere(pdf: bytes, expected: ExpectedPdf) -> None:
+    """Every 97th byte; the padding behind the signature's own DER is the manifest's business."""
+    start = pdf.index(b"/Contents <") if b"/Contents <" in pdf else pdf.index(b"/Contents<")
+    end = pdf.index(b">", start)
+    for position in range(0, len(pdf), 97):
+        if start < position < end:
+            continue
+        damaged = bytearray(pdf)
+        damaged[position] ^= 1
+        assert codes(bytes(damaged), expected), position
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.9, 0.999])
+def test_a_truncated_pdf(pdf: bytes, expected: ExpectedPdf, share: float) -> None:
+    assert codes(pdf[: int(len(pdf) * share)], expected)
+
+
+@pytest.mark.parametrize(
+    "content", [b"%PDF-1.7\n%%EOF\n", b"\xff" * 100, b"%PDF-1.7\nstartxref\n9\n%%EOF\n"]
+)
+def test_rubbish(content: bytes, expected: ExpectedPdf) -> None:
+    assert codes(content, expected)
+
+
+def test_a_bomb_in_an_attachment_is_not_unpacked(
+    expected: ExpectedPdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf_module, "MAX_ATTACHMENT", 1000)
+    stream = generic.StreamObject(encoded_data=zlib.compress(b"0" * 1001))
+    stream["/Filter"] = generic.pdf_name("/FlateDecode")
+    with pytest.raises(ValueError, match="too large"):
+        pdf_module._decoded(stream)
+    stream["/Filter"] = generic.ArrayObject([generic.pdf_name("/FlateDecode")] * 2)
+    with pytest.raises(ValueError, match="filter"):
+        pdf_module._decoded(stream)
+
+
+def test_the_size_of_a_pdf_is_limited(
+    pdf: bytes, expected: ExpectedPdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf_module, "MAX_PDF", 1000)
+    assert codes(pdf, expected) == {"pdf_too_large"}
+
+
+@pytest.mark.parametrize("attack", [swapped_attachment, red_box, rewritten, lambda pdf: pdf + b"x"])
+def test_a_new_manifest_does_not_hide_a_forged_certificate(
+    bundle: Path, issuer: Issuer, attack: object
+) -> None:
+    public = bundle / "public"
+    path = public / "certificate.pdf"
+    path.write_bytes(attack(path.read_bytes()))  # type: ignore[operator]
+    report = verify_bundle(public, roots=issuer.roots)
+    assert {(f.file, f.code) for f in report.findings[:1]} == {("certificate.pdf", "file_changed")}
+    write_manifest(public, issuer.signer)
+    report = verify_bundle(public, roots=issuer.roots)
+    assert report.exit_code == 1
+    assert ("certificate.pdf", "pdf_changed") in {(f.file, f.code) for f in report.findings}
