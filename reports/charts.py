@@ -245,7 +245,7 @@ def dot_chart(rows: Sequence[Row], *, unit: str, key: Sequence[str]) -> Markup:
             parts.append(mark("box", at(row.baseline), y, 3.8))
         parts.append(mark("dot", at(row.value), y, 3.4))
     parts.append(
-        label((left + right) / 2, bottom + 24, unit, size=9, anchor="middle", limit=60, bold=True)
+        label((left + right) / 2, bottom + 24, unit, size=9, anchor="middle", limit=76, bold=True)
     )
     return svg(640, bottom + 29, _words(rows, unit, key), parts)
 

@@ -87,6 +87,11 @@ def plain(key: str, **values: Any) -> str:
     return str(catalogue()[section][name]).format(**clean)
 
 
+def words(section: str) -> tuple[str, ...]:
+    """Return the machine values that a section of the catalogue has words for, in its order."""
+    return tuple(catalogue()[section])
+
+
 def word(section: str, value: str) -> str:
     """Return the catalogue's word for a machine value, or the value itself with blanks."""
     return str(catalogue()[section].get(value, value.replace("_", " ")))

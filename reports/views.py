@@ -13,15 +13,19 @@ from markupsafe import Markup
 
 from dpsynth.evidence import PublicEvidence, ReleaseEvidence
 from dpsynth.reports import charts, numbers
-from dpsynth.reports.text import plain, printable, say, word
+from dpsynth.reports.text import plain, printable, say, word, words
 
 Evidence = PublicEvidence | ReleaseEvidence
 Pairs = list[tuple[str, str | Markup]]
 
+DETAILS_SHOWN = 10  #: further numbers of one result that the report prints
 CALLS_SHOWN = 24  #: calls of one stage that the report prints
 ENTRIES_SHOWN = 40  #: ledger entries that the report prints
+TERM_LINES = (2, 1, 2, 3, 2, 4, 2, 2, 2, 1)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
-_DIAGNOSTICS = ("dcr", "nndr", "distance_ratio", "nearest_neighbour")
+_USES_SHOWN = 6
+_DIAGNOSTICS = ("distance_to_closest_record", "nearest_neighbour_ratio")
+_CONTROL = "control_"  # prefix of results that check the attacks, not the release
 
 
 def certificate(e: PublicEvidence) -> dict[str, Any]:
@@ -34,14 +38,15 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "warnings": _warnings(e),
         "columns_text": _columns_text(e["data.columns"]),
-        "poor_uses": list(e["fitness.poor_uses"])[:7],
+        "term_lines": TERM_LINES,
+        "poor_uses": list(e["fitness.poor_uses"])[:_USES_SHOWN],
+        "more_uses": max(0, len(e["fitness.poor_uses"]) - _USES_SHOWN),
     }
 
 
 def report(e: ReleaseEvidence) -> dict[str, Any]:
     """Return what the internal report's template needs beside the evidence."""
-    attacks = [r for r in e["attacks.results"] if not _diagnostic(r)]
-    diagnostics = [r for r in e["attacks.results"] if _diagnostic(r)]
+    attacks, diagnostics, controls = _sorted_attacks(e["attacks.results"])
     keys = ("measured", "baseline", "control")
     fidelity = [_result(r) for r in e["fidelity.results"]]
     return {
@@ -53,12 +58,14 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "calls": _calls(e["accounting.calls"]),
         "attacks": [_result(r) for r in attacks],
         "attack_charts": result_charts(attacks, keys),
+        "controls": [_result(r) for r in controls],
         "diagnostics": [_result(r) for r in diagnostics],
         "diagnostic_charts": result_charts(diagnostics, keys),
         "fidelity": fidelity,
         "fidelity_charts": result_charts(
             e["fidelity.results"], ("synthetic", "noise_floor", "independent")
         ),
+        "raw_counts": _raw_counts(e["data.raw_counts"]),
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
         "options": sorted(e["synthesizer.options"].items()),
@@ -127,7 +134,7 @@ def terms(e: Evidence) -> Pairs:
     return [
         (
             say("terms.unit"),
-            say("terms.unit_value", unit=unit, column=column, n=e["guarantee.max_rows_per_unit"])
+            say("terms.unit_value", unit=unit, column=printable(str(column), 40), n=e["guarantee.max_rows_per_unit"])
             if column
             else say("terms.unit_row", unit=unit),
         ),
@@ -168,7 +175,7 @@ def terms(e: Evidence) -> Pairs:
             say("terms.policy"),
             say(
                 "terms.policy_value",
-                name=printable(e["policy.name"], 60),
+                name=printable(e["policy.name"], 40),
                 digest=f"{e['policy.sha256'][:16]}…",
             ),
         ),
@@ -247,7 +254,7 @@ def _columns_text(columns: Sequence[Mapping[str, Any]]) -> Markup:
 
 def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     """Return the verdict matrix: (topic, status, text)."""
-    results = e["attacks.results"]
+    results = [r for r in e["attacks.results"] if not r["name"].startswith(_CONTROL)]
     verdicts = [r["verdict"] for r in results]
     leaks, quiet = verdicts.count("leak found"), verdicts.count("no leak detected by this test")
     checks = e["synthesizer.self_test"]
@@ -259,7 +266,7 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     return [
         (
             say("report.row_guarantee"),
-            "ok",
+            "accounted",
             say(
                 "report.row_guarantee_text",
                 epsilon=numbers.up(e["guarantee.epsilon"], 6),
@@ -271,7 +278,7 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
         (say("report.row_audit"), audit["status"], audit["text"]),
         (
             say("report.row_attacks"),
-            "failed" if leaks else "ok" if quiet else "not_run",
+            "leak" if leaks else "quiet" if quiet else "not_run",
             say(
                 "report.row_attacks_text", leaks=leaks, quiet=quiet, other=len(results) - leaks - quiet
             )
@@ -306,15 +313,33 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 shown=CALLS_SHOWN,
             ),
             "calls": [
-                {**call, "columns": _names(call["attributes"], 30) or "–"} for call in group[:CALLS_SHOWN]
+                {**call, "columns": _asked(call)} for call in group[:CALLS_SHOWN]
             ],
         }
         for stage, group in stages.items()
     ]
 
 
-def _diagnostic(result: Mapping[str, Any]) -> bool:
-    return any(part in result["name"] for part in _DIAGNOSTICS)
+def _asked(call: Mapping[str, Any]) -> str | Markup:
+    if call["attributes"]:
+        return _names(call["attributes"], 30)
+    return say("report.choice", n=call["candidates"]) if "candidates" in call else "–"
+
+
+def _sorted_attacks(
+    results: Sequence[Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Split results into attacks, distance diagnostics and controls of the suite."""
+    controls = [r for r in results if r["name"].startswith(_CONTROL)]
+    diagnostics = [r for r in results if r["name"] in _DIAGNOSTICS]
+    rest = [r for r in results if r not in controls and r not in diagnostics]
+    return rest, diagnostics, controls
+
+
+def _raw_counts(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    known = list(words("counts"))
+    order = sorted(counts, key=lambda name: (known.index(name) if name in known else 99, name))
+    return [(word("counts", name), counts[name]) for name in order]
 
 
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -330,8 +355,11 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
         )
     details = [
         Markup("{}: {}").format(printable(str(k).replace("_", " "), 60), _detail(v))
-        for k, v in sorted(result["details"].items())
+        for k, v in sorted(result["details"].items(), key=lambda item: ("[" in item[0], item[0]))
     ]
+    hidden = len(details) - DETAILS_SHOWN
+    if hidden > 0:
+        details = [*details[:DETAILS_SHOWN], say("common.more", n=hidden)]
     return {**result, "interval_text": shown, "details_text": Markup("; ").join(details)}
 
 
@@ -345,7 +373,7 @@ def result_charts(
     """Return one dot chart for each unit among results that have a value."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
-        if result["value"] is not None:
+        if result["status"] == "ok":
             groups.setdefault(result["unit"], []).append(result)
     drawn = []
     for unit, group in groups.items():

@@ -19,7 +19,8 @@ from dpsynth.release.settings import ReleaseSettings
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
-from dpsynth.sources.files import Source, open_source
+from dpsynth.sources.files import open_source
+from dpsynth.sources.source import Source
 from dpsynth.synth import registry
 from dpsynth.synth.api import PlannedStage, Synthesizer
 
@@ -44,8 +45,7 @@ class Plan:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that are read: the modelled ones and the one that names the unit."""
-        unit = () if self.unit.column is None else (self.unit.column,)
-        return tuple(dict.fromkeys((*self.codec.domain.names, *unit)))
+        return self.codec.columns_in(self.unit.column)
 
     def stages_json(self) -> list[dict[str, str]]:
         """Return the plan as the ledger keeps it."""

@@ -16,8 +16,7 @@ from dpsynth.privacy.ledger import Entry, Head, LineageStatus
 from dpsynth.release.prepare import Plan
 from dpsynth.results import AttackResult, FidelityResult
 from dpsynth.sources.table import CodedTable
-from dpsynth.synth.api import Model
-from dpsynth.synth.selftest import Check
+from dpsynth.synth.api import Check, Model
 
 
 @dataclass(frozen=True, kw_only=True)

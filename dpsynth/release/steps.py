@@ -13,7 +13,6 @@ from dpsynth.release.prepare import Plan
 from dpsynth.release.state import Fitted, OpenData
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Model
-from dpsynth.synth.selftest import check_sample
 
 Progress = Callable[[str], None]
 Charged = tuple[tuple[int, Event], ...]
@@ -81,7 +80,7 @@ def draw(plan: Plan, model: Model, charged: Charged, progress: Progress) -> Fitt
     rows = plan.settings.rows or max(1, round(model.total))
     codes = model.sample(rows, seed=secrets.randbits(63))
     progress("Checking the sample against the model")
-    checks = tuple(check_sample(model, codes, seed=secrets.randbits(63)))
+    checks = tuple(model.self_test(codes, seed=secrets.randbits(63)))
     failed = [check.name for check in checks if not check.passed]
     if failed:
         raise SelfTestError(

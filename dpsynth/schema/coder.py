@@ -1,8 +1,8 @@
 """The codec of one column: texts to codes and back, from its declaration alone.
 
 Code layout (see ``domain.py``): cells on a line or categories; one code for each special code; one
-for each meaning of a missing code; the blank cell; last the out-of-domain bucket. Encoding is total:
-what has no other place gets the out-of-domain code, row by row.
+for each meaning of a missing code; the blank cell; last the out-of-domain bucket. Encoding is
+total: what has no other place gets the out-of-domain code, row by row.
 """
 
 from __future__ import annotations

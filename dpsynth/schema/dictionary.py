@@ -170,8 +170,11 @@ def _privacy_unit(top: Cursor, names: set[str]) -> PrivacyUnitSpec:
 def _column(item: object, where: str, file: str) -> Column:
     cursor = Cursor.of(item, where)
     name = cursor.token("name", cursor.require("name", "'age'"), limit=200)
-    if not name or name != name.strip():
-        cursor.fail("name: is blank or has spaces around it.", "Write the name in the header.")
+    if not name or name != name.strip() or not name.isprintable():
+        cursor.fail(
+            "name: is blank, has spaces around it or is not plain text.",
+            "Write the name in the header.",
+        )
     cursor = Cursor(cursor.content, f"{file}, column {name!r}")
     cursor.only(_KNOWN_COLUMN)
     kind = _choice(cursor, "kind", Kind, "categorical")

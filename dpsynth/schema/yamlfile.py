@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+from unicodedata import category
 
 import yaml
 
 from dpsynth.errors import InputError
 
 MAX_BYTES = 5_000_000
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, stray surrogates
+_ALLOWED = "\n\t\u200c\u200d"  # the joiners are part of some scripts
 _QUOTE = "YAML read it as {kind}: write it in quotes, for example '{example}'."
 
 
@@ -75,7 +78,8 @@ def read_yaml(path: Path) -> Any:
             where=str(path),
             fix="Mend that line; an example is made by `dpsynth init`.",
         ) from None
-    except (RecursionError, ValueError):
+    except (RecursionError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError):
+        # PyYAML lets these escape for deep nesting and for tags that do not suit their value.
         raise InputError(
             "is not valid YAML: it is nested too deeply or holds an impossible number or date.",
             where=str(path),
@@ -144,7 +148,7 @@ class Cursor:
             )
         if len(value) > limit:
             self.fail(f"{key}: is longer than {limit} characters.", "Shorten it.")
-        if not value.replace("\n", "").replace("\t", "").isprintable():
+        if any(category(c) in _UNPRINTABLE and c not in _ALLOWED for c in value):
             self.fail(f"{key}: holds control characters.", "Remove them.")
         return value
 

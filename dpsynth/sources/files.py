@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ class FileSource:
         if len(names) == 1 and (other := self._better_delimiter(names)):
             raise self._error(
                 f"the header looks as if the delimiter were {_NAMES[other]}.",
-                f"Declare `delimiter: {other!r}` in the dictionary.",
+                f"Declare `delimiter: {json.dumps(other)}` in the dictionary.",
             )
         return names
 
@@ -251,14 +252,22 @@ class _Recoded(io.RawIOBase):
 
     def __init__(self, binary: io.BufferedReader, encoding: str) -> None:
         self._text = io.TextIOWrapper(binary, encoding=encoding, errors="replace", newline="")
+        self._rest = b""
 
     def readable(self) -> bool:
         """It can be read."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes, empty at the end."""
-        return self._text.read(size).encode("utf-8")
+        """Return at most `size` bytes (the caller's buffer is no larger), empty at the end."""
+        while size < 0 or len(self._rest) < size:
+            chunk = self._text.read(size)
+            if not chunk:
+                break
+            self._rest += chunk.encode("utf-8", "replace")
+        end = len(self._rest) if size < 0 else size
+        found, self._rest = self._rest[:end], self._rest[end:]
+        return found
 
 
 def open_source(path: Path | str, *, delimiter: str = ",", encoding: str = "utf-8") -> FileSource:

@@ -1,0 +1,1 @@
+"""Synthesizers: methods that see a Curator only, and the models that they return."""

@@ -36,6 +36,23 @@ class PlannedStage:
     rho: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One comparison of a sample with the model that it was drawn from.
+
+    Attributes:
+        name: What was compared, with the table that fits worst.
+        value: Largest statistic as a share of its limit.
+        limit: Largest value that passes.
+        passed: Whether it does.
+    """
+
+    name: str
+    value: float
+    limit: float
+    passed: bool
+
+
 @runtime_checkable
 class Model(Protocol):
     """A fitted generative model: noisy measurements and parameters, never rows."""
@@ -56,6 +73,18 @@ class Model(Protocol):
 
     def sample(self, rows: int, *, seed: int) -> NDArray[np.int32]:
         """Return `rows` coded rows, shape (rows, len(domain)). Post-processing: a seed is allowed."""
+        ...
+
+    def self_test(self, codes: NDArray[np.int32], *, seed: int) -> list[Check]:
+        """Compare sampled rows with the model; the false-alarm rate is stated and tiny."""
+        ...
+
+    def errors(self) -> list[dict[str, object]]:
+        """Return {attributes, cells, sigma, typical_error} of everything that was measured."""
+        ...
+
+    def out_of_domain_counts(self) -> list[tuple[str, float, float]]:
+        """Return (attribute, noisy count, sigma) of every out-of-domain bucket."""
         ...
 
     def save(self, folder: Path) -> None:

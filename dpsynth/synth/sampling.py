@@ -22,9 +22,7 @@ Rows = NDArray[np.int32]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _deal(
-    order: Codes, group: Codes, cursor: Codes, left: Codes, values: Codes, out: Rows
-) -> None:
+def _deal(order: Codes, group: Codes, cursor: Codes, left: Codes, values: Codes, out: Rows) -> None:
     """Give each row, in `order`, the next value of its group that is left."""
     for row in order:
         at = cursor[group[row]]

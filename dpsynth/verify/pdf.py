@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,12 +101,27 @@ def check_pdf(content: bytes, expected: ExpectedPdf) -> list[tuple[str, str]]:
             ("pdf_not_rendered", "It does not begin with the document that the evidence names.")
         )
     try:
-        problems += _check_signature(content, expected)
+        with _parser_logs_kept_quiet():
+            problems += _check_signature(content, expected)
     except _BROKEN as error:
         problems.append(
             ("pdf_unreadable", f"The PDF cannot be read ({type(error).__name__}): it is damaged.")
         )
     return problems
+
+
+@contextmanager
+def _parser_logs_kept_quiet() -> Iterator[None]:
+    """Keep tracebacks of the parser off a console where no logging is set up."""
+    loggers = [logging.getLogger(name) for name in ("pyhanko", "pyhanko_certvalidator")]
+    handler = logging.NullHandler()
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 def _check_signature(content: bytes, expected: ExpectedPdf) -> list[tuple[str, str]]:

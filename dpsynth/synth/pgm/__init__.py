@@ -1,0 +1,1 @@
+"""The inference engine: exact graphical models over small tables, fitted to noisy counts."""

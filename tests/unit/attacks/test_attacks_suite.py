@@ -12,9 +12,9 @@ from dpsynth.attacks.api import AttackData, inconclusive
 from dpsynth.attacks.copies import ExactCopies, row_numbers, smallest_excess
 from dpsynth.attacks.distance import DistanceRatio, DistanceShare, hub_sd
 from dpsynth.attacks.membership import ClosestDistance
+from dpsynth.attacks.stats import fisher_p
 
 from dpsynth import attacks
-from dpsynth.attacks.stats import fisher_p
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, AttackVerdict, Disclosure, Status
 from dpsynth.schema.domain import Domain

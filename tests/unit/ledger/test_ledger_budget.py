@@ -17,6 +17,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.ledger import GENESIS, Head, Kind, Ledger, LineageTerms, ReleaseState
 from dpsynth.privacy.ledger.memory import MemoryReservation
+from dpsynth.privacy.numbers import float_down
 
 RHO = 0.0243
 TOTAL_RHO = 0.08
@@ -110,7 +111,10 @@ def test_the_last_of_a_budget_can_be_spent_exactly(ledger: Ledger, reserve: Rese
     for name in ("one", "two", "three"):
         reserve(name)
     left = ledger.status("people").remaining_rho
-    reserve("rest", rho=float(left) * (1 - 1e-15))
+    with pytest.raises(BudgetError):
+        reserve("one unit in the last place too much", rho=math.nextafter(float_down(left), 1))
+    reserve("rest", rho=float_down(left))
+    assert 0 <= ledger.status("people").remaining_rho < 1e-17
     with pytest.raises(BudgetError, match="no further release"):
         reserve("too much", rho=1e-12)
 

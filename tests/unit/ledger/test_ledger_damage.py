@@ -146,9 +146,31 @@ def test_a_forged_entry_with_a_right_digest_is_found(
     fails(path, "Entry 5 does not follow entry 4")
 
 
+def charged(rho: str) -> dict:
+    """A charge of reservation 5, which holds 0.0243."""
+    event = {"mechanism": "discrete gaussian", "stage": "s", "attributes": ["a"], "cells": 1,
+             "scale": "100", "sensitivity": 1, "rho": rho}  # fmt: skip
+    return {"reservation": 5, "release": "two", "rho": rho, "events": [event]}
+
+
+def insert(tamper: Tamper, ledger: Ledger, kind: Kind, payload: dict) -> None:
+    entry = seal(ledger.head(), lineage="people", kind=kind, payload=payload, created="x")
+    values = (entry.seq, entry.prev, entry.lineage, entry.kind.value, canonical(entry.payload),
+              entry.created, entry.digest)  # fmt: skip
+    tamper(f"INSERT INTO entries VALUES {values!r}")
+
+
+def test_a_well_chained_truth_is_accepted(full: Ledger, path: Path, tamper: Tamper) -> None:
+    insert(tamper, full, Kind.CHARGE, charged("0.02"))
+    assert full.verify().entries == 7
+
+
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [
+        (Kind.CHARGE, charged("0.0244")),
+        (Kind.CHARGE, charged("0.00001")),
+        (Kind.CHARGE, charged("0.02") | {"rho": "0.01"}),
         (Kind.COMMIT, {"reservation": 5, "release": "two", "digests": {}, "rho": "0.1"}),
         (Kind.COMMIT, {"reservation": 5, "release": "other", "digests": {}, "rho": "0"}),
         (Kind.COMMIT, {"reservation": 2, "release": "one", "digests": {}, "rho": "0"}),
@@ -162,10 +184,7 @@ def test_a_forged_entry_with_a_right_digest_is_found(
 def test_a_well_chained_lie_is_found(
     full: Ledger, path: Path, tamper: Tamper, kind: Kind, payload: dict
 ) -> None:
-    entry = seal(full.head(), lineage="people", kind=kind, payload=payload, created="x")
-    values = (entry.seq, entry.prev, entry.lineage, entry.kind.value, canonical(entry.payload),
-              entry.created, entry.digest)  # fmt: skip
-    tamper(f"INSERT INTO entries VALUES {values!r}")
+    insert(tamper, full, kind, payload)
     fails(path, "Entry 7 contradicts")
 
 

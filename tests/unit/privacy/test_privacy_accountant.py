@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy import accountant
+from dpsynth.privacy import accountant, calibrate
 from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, tight_epsilon, total_rho
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
@@ -130,6 +130,18 @@ def test_calibration_is_tight_and_never_dearer(rho: float, sensitivity: int) -> 
     assert rho * (1 - 1e-11) < gaussian_rho(sigma, sensitivity) < rho
     scale = selection_scale_for(rho, sensitivity)
     assert rho * (1 - 1e-11) < noisy_max_rho(scale, sensitivity) < rho
+
+
+def test_a_map_dearer_than_the_closed_form_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dearer(sigma: float, sensitivity: int) -> float:
+        return gaussian_rho(sigma, sensitivity) * (1 + 8 * 2.0**-52)
+
+    monkeypatch.setattr(calibrate, "gaussian_rho", dearer)
+    sigma = sigma_for(0.01, 1)
+    assert dearer(sigma, 1) <= 0.01 * (1 - calibrate.HEADROOM)
+    monkeypatch.setattr(calibrate, "gaussian_rho", lambda sigma, sensitivity: 0.011)
+    with pytest.raises(SelfTestError):
+        sigma_for(0.01, 1)
 
 
 def test_a_budget_split_in_floats_is_affordable() -> None:

@@ -58,6 +58,17 @@ class Recorder(MemoryReservation):
         return seq
 
 
+def held(thing: object) -> list[object]:
+    """Everything reachable from the Curator's own fields, the test's reservation left out."""
+    if isinstance(thing, dict):
+        return [found for value in thing.values() for found in held(value)]
+    if isinstance(thing, list | tuple):
+        return [found for value in thing for found in held(value)]
+    if isinstance(thing, Curator):
+        return held({k: v for k, v in vars(thing).items() if k != "_reservation"})
+    return [thing]
+
+
 def make(rho: float = 1.0, rows: int = 2, cap: float = 10.0) -> tuple[Curator, Recorder, Source]:
     source = Source()
     paying = Recorder(cap, source)
@@ -208,12 +219,15 @@ def test_closed_means_closed() -> None:
     curator, _, _ = make()
     with curator:
         curator.measure([MarginalQuery(attributes=("a",), rho=0.1)], stage="x")
-    assert len(curator.events) == 1
+        curator.select(SelectionQuery(candidates=(pair(),), rho=0.1), stage="x")
+        assert any(isinstance(thing, np.ndarray) for thing in held(curator)), "counts are kept"
+        assert any(isinstance(thing, Source) for thing in held(curator))
+    assert not any(isinstance(thing, np.ndarray | Source) for thing in held(curator))
+    assert len(curator.events) == 2
     with pytest.raises(InputError, match="closed"):
         curator.measure([MarginalQuery(attributes=("a",), rho=0.1)], stage="x")
     with pytest.raises(InputError, match="closed"):
         curator.select(SelectionQuery(candidates=(pair(),), rho=0.1), stage="x")
-    assert not any(isinstance(value, Source) for value in vars(curator).values())
 
 
 def test_noise_dearer_than_its_charge_stops_the_release(monkeypatch: pytest.MonkeyPatch) -> None:

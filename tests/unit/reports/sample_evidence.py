@@ -116,7 +116,7 @@ def attacks() -> list[dict[str, Any]]:
             details={"tpr_at_fpr_1_percent": 0.0108, "tpr_at_fpr_01_percent": "not estimable"},
         ),
         attack(
-            "dcr_share",
+            "distance_to_closest_record",
             "Share of synthetic rows closer to training than to holdout (DCR)",
             0.509,
             "share of records",
@@ -125,7 +125,7 @@ def attacks() -> list[dict[str, Any]]:
             baseline_title="guessing",
         ),
         attack(
-            "nndr",
+            "nearest_neighbour_ratio",
             "Nearest-neighbour distance ratio, training minus holdout (NNDR)",
             -0.0021,
             "difference of medians",
@@ -157,6 +157,17 @@ def attacks() -> list[dict[str, Any]]:
             verdict="inconclusive",
             p_value=None,
             n=61,
+        ),
+        attack(
+            "control_positive",
+            "Positive control: planted copies are found",
+            0.0431,
+            "share of unique training rows that occur identically in the synthetic table",
+            interval=interval(0.0378, 0.0491),
+            p_value=3e-145,
+            verdict="leak found",
+            details={f"detail_{i}": i for i in range(20)} | {"required": "must fire"},
+            note="A leak planted in a copy of the synthetic table.",
         ),
     ]
 
@@ -196,7 +207,7 @@ def columns(names: list[str], left_out: set[str], generated: set[str]) -> list[d
         if name in left_out:
             treatment, reason = "left_out", "The codebook gives no list of values."
         if name in generated:
-            kind, treatment, reason = "id", "generated", "Made up by its pattern; never modelled."
+            kind, treatment, reason = "id", "regenerated", "Made up by its pattern; never modelled."
         found.append(
             {
                 "name": name,
@@ -224,8 +235,9 @@ def calls(names: list[str], rho: float) -> list[dict[str, Any]]:
                 "stage": "selection" if select else "one-way" if one else "two-way",
                 "mechanism": "noisy max" if select else "discrete Gaussian",
                 "attributes": [] if select else attributes,
-                "cells": len(sets) if select else 7 + 3 * i,
-                "scale": 41.25,
+                "cells": 0 if select else 7 + 3 * i,
+                **({"candidates": len(sets)} if select else {}),
+                "scale": "41.250000000012",
                 "sensitivity": 1.0,
                 "rho": f"{rho / len(sets):.8f}",
             }
@@ -303,7 +315,7 @@ def adult_values() -> dict[str, Any]:
             "holdout_rows": 6512, "malformed": 0,
         },
         "synthesizer.name": "mst",
-        "synthesizer.options": {"seed_for_sampling": 7, "max_cells": 10000, "one_way_share": 0.333},
+        "synthesizer.options": {"max_cells": 10000, "one_way_share": 0.333},
         "synthesizer.plan": [
             {"stage": s["stage"], "description": s["description"], "queries": 15, "rho": 0.00812}
             for s in stages
@@ -341,15 +353,20 @@ def adult_values() -> dict[str, Any]:
         "policy.gates": [
             {
                 "gate": "budget", "title": "Budget of one release", "limit": "epsilon at most 3",
-                "value": "1.0", "status": "passed", "reason": "",
+                "value": "1.0", "status": "pass", "reason": "",
             },
             {
                 "gate": "exact_copies", "title": "Exact copies", "limit": "p-value at least 0.001",
-                "value": 0.26, "status": "passed", "reason": "",
+                "value": 0.26, "status": "pass", "reason": "",
+            },
+            {
+                "gate": "control", "title": "The attacks find planted copies",
+                "limit": "verdict is leak found", "value": "no leak detected by this test",
+                "status": "inconclusive", "reason": "The table is too small for a verdict.",
             },
             {
                 "gate": "tvd_2", "title": "Pairs of columns, mean distance", "limit": "at most 0.15",
-                "value": 0.0578, "status": "passed", "reason": "",
+                "value": 0.0578, "status": "pass", "reason": "",
             },
         ],
         "policy.verdict": {"passed": True, "reasons": []},
@@ -359,7 +376,7 @@ def adult_values() -> dict[str, Any]:
             {
                 "seq": i, "kind": ("open", "reserve", "charge", "commit")[i % 4],
                 "created": "2026-03-02T09:40:00Z", "release": "adult-research" if i > 17 else "adult-pilot",
-                "rho": "0.0008" if i % 4 == 2 else None, "digest": digest(str(i)),
+                "rho": "0.0008" if i % 4 == 2 else "", "digest": digest(str(i)),
             }
             for i in range(1, 55)
         ],
@@ -397,7 +414,7 @@ def diabetes_values() -> dict[str, Any]:
         p_value=3e-145, verdict="leak found",
     )  # fmt: skip
     gates = [dict(g) for g in values["policy.gates"]]
-    gates[1] |= {"value": 3e-145, "status": "failed", "reason": "The p-value is below its limit."}
+    gates[1] |= {"value": 3e-145, "status": "fail", "reason": "The p-value is below its limit."}
     return values | {
         "release.id": "DPS-2026-77D0E1A2C4",
         "release.name": "diabetes130-research-release-for-the-consortium-on-readmission",

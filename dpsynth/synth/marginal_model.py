@@ -1,0 +1,236 @@
+"""The model that marginal methods return: noisy tables and the distribution fitted to them.
+
+Two levels: a graphical model over bins, and inside each bin the fine noisy one-way distribution, so
+that decoded values keep spikes and tails. What may never be true: an array whose shape depends on
+the number of rows, or a value that did not come out of a Measurement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.schema.domain import Domain
+from dpsynth.synth.api import Check
+from dpsynth.synth.oneway import OneWays, coarse_variance
+from dpsynth.synth.persist import load_parts, save_parts
+from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
+from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
+from dpsynth.synth.sampling import refine, sample_codes
+from dpsynth.synth.selftest import check_sample
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What one measurement was, for the evidence."""
+
+    attributes: tuple[str, ...]
+    cells: int
+    sigma: float
+    rho: float
+    ledger_seq: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MarginalModel:
+    """A graphical model over bins, refined inside the bins.
+
+    Attributes:
+        method: Registered name of the synthesizer.
+        domain: The fine domain of the rows that it generates.
+        total: Noisy estimate of the number of rows behind it, at least 1.
+        partitions: Bin of every fine code, for every attribute.
+        graph: Distribution of the bins.
+        fine: Expected counts of the fine codes of each attribute, non-negative.
+        measurements: Everything that was measured.
+    """
+
+    method: str
+    domain: Domain
+    total: float
+    partitions: Mapping[str, Codes]
+    graph: GraphicalModel
+    fine: tuple[Floats, ...]
+    measurements: tuple[Measurement, ...]
+
+    @classmethod
+    def from_measurements(
+        cls, method: str, one_ways: OneWays, pairs: Sequence[Measurement], rho: float
+    ) -> MarginalModel:
+        """Fit the model.
+
+        Args:
+            method: Registered name of the synthesizer.
+            one_ways: Fine one-way counts and the bins that follow from them.
+            pairs: Noisy counts of sets of attributes, in those bins.
+            rho: Budget of the fit, from which the weight of the prior follows.
+        """
+        partitions = one_ways.partitions
+        observations = [
+            Observation(
+                attributes=m.attributes,
+                values=np.bincount(partitions[name], weights=m.values.astype(np.float64)),
+                variance=coarse_variance(m, partitions[name]),
+            )
+            for m, name in zip(one_ways.measurements, one_ways.domain.names, strict=True)
+        ] + [
+            Observation(
+                attributes=m.attributes,
+                values=m.values.astype(np.float64),
+                variance=np.full(m.values.shape, m.sigma**2),
+            )
+            for m in pairs
+        ]
+        coarse = one_ways.coarse_domain
+        graph = fit(
+            coarse,
+            observations,
+            prior=[counts / one_ways.total for counts in one_ways.coarse],
+            total=one_ways.total,
+            shrinkage=shrinkage_for(rho),
+        )
+        return cls(
+            method=method,
+            domain=one_ways.domain,
+            total=one_ways.total,
+            partitions=partitions,
+            graph=graph,
+            fine=one_ways.fine,
+            measurements=(*one_ways.measurements, *pairs),
+        )
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """What was measured, in order, for the evidence."""
+        return tuple(
+            Measured(
+                attributes=m.attributes,
+                cells=m.values.size,
+                sigma=m.sigma,
+                rho=m.rho,
+                ledger_seq=m.ledger_seq,
+            )
+            for m in self.measurements
+        )
+
+    def expected_error(self, attributes: Sequence[str]) -> float | None:
+        """Return the typical absolute noise of a cell, in rows, of a measured marginal.
+
+        The mean of the absolute value of the noise, sigma * sqrt(2 / pi); None where this set of
+        attributes was not measured by itself.
+        """
+        sigmas = [m.sigma for m in self.measurements if set(m.attributes) == set(attributes)]
+        return min(sigmas) * math.sqrt(2.0 / math.pi) if sigmas else None
+
+    def errors(self) -> list[dict[str, object]]:
+        """Return {attributes, cells, sigma, typical_error} of everything measured, JSON-ready."""
+        return [
+            {
+                "attributes": list(m.attributes),
+                "cells": m.cells,
+                "sigma": m.sigma,
+                "typical_error": self.expected_error(m.attributes),
+            }
+            for m in self.measured
+        ]
+
+    def out_of_domain_counts(self) -> list[tuple[str, float, float]]:
+        """Return (attribute, noisy count, sigma) of every out-of-domain bucket."""
+        by_name = {m.attributes[0]: m for m in self.measurements if len(m.attributes) == 1}
+        return [
+            (a.name, float(by_name[a.name].values[a.out_of_domain]), by_name[a.name].sigma)
+            for a in self.domain
+            if a.out_of_domain is not None
+        ]
+
+    def coarse_marginal(self, attributes: Sequence[str]) -> Floats:
+        """Return the probabilities of the bins over `attributes`."""
+        return self.graph.marginal(attributes)
+
+    def marginal(self, attributes: Sequence[str]) -> Floats:
+        """Return expected counts over `attributes`, shape ``domain.shape(attributes)``.
+
+        Raises:
+            InputError: The table would have more than MAX_TABLE_CELLS cells.
+        """
+        if self.domain.cells(attributes) > MAX_TABLE_CELLS:
+            raise InputError(
+                f"A marginal of more than {MAX_TABLE_CELLS} cells was asked for.",
+                where=", ".join(attributes),
+                fix="Ask for fewer attributes at once.",
+            )
+        table = self.graph.marginal(attributes) * self.total
+        for axis, name in enumerate(attributes):
+            shape = [1] * len(attributes)
+            shape[axis] = self.domain[name].size
+            table = table.take(self.partitions[name], axis=axis) * self._inside(name).reshape(shape)
+        return table
+
+    def _inside(self, name: str) -> Floats:
+        """Return the probability of each fine code given its bin."""
+        partition, weight = self.partitions[name], self.fine[self.domain.index(name)]
+        mass = np.bincount(partition, weights=weight)
+        cells = np.bincount(partition)
+        flat = 1.0 / cells[partition]
+        share: Floats = np.divide(weight, mass[partition], out=flat, where=mass[partition] > 0)
+        return share
+
+    def sample(self, rows: int, *, seed: int) -> NDArray[np.int32]:
+        """Return `rows` coded rows, shape (rows, attributes), in no particular order.
+
+        Args:
+            rows: Number of rows, 0 or more.
+            seed: Seed of the draw; sampling is post-processing.
+        """
+        if rows < 0:
+            raise InputError("must not be negative.", where="rows")
+        rng = np.random.default_rng(seed)
+        codes = sample_codes(self.graph, rows, rng)
+        for number, name in enumerate(self.domain.names):
+            codes[number] = refine(codes[number], self.partitions[name], self.fine[number], rng)
+        return np.ascontiguousarray(codes.T)
+
+    def self_test(self, codes: NDArray[np.int32], *, seed: int) -> list[Check]:
+        """Compare sampled rows with this model, see ``selftest.py``."""
+        return check_sample(self, codes, seed=seed)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` and ``arrays.npz`` into an existing folder."""
+        save_parts(
+            folder,
+            method=self.method,
+            domain=self.domain,
+            total=self.total,
+            partitions=self.partitions,
+            fine=self.fine,
+            measurements=self.measurements,
+            scopes=self.graph.scopes,
+            potentials=self.graph.potentials,
+        )
+
+
+def load_model(folder: Path) -> MarginalModel:
+    """Read what :meth:`MarginalModel.save` wrote.
+
+    Raises:
+        InputError: A file is missing, or holds anything but a model of the declared shapes.
+    """
+    parts = load_parts(folder)
+    return MarginalModel(
+        method=parts.method,
+        domain=parts.domain,
+        total=parts.total,
+        partitions=parts.partitions,
+        graph=GraphicalModel.build(parts.coarse_domain, parts.scopes, parts.potentials),
+        fine=parts.fine,
+        measurements=parts.measurements,
+    )

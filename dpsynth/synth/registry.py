@@ -1,0 +1,80 @@
+"""The methods by name: an explicit table, so that nothing becomes available by being imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dpsynth.errors import InputError
+from dpsynth.synth.api import Synthesizer
+from dpsynth.synth.independent import IndependentSynthesizer
+from dpsynth.synth.marginal_model import load_model
+from dpsynth.synth.mst import MstSynthesizer
+
+__all__ = ["METHODS", "Method", "assurance_class", "load_model", "make"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One registered method.
+
+    Attributes:
+        make: Builds the synthesizer from its options.
+        options: Names of the options.
+        assurance: A, B or N, see the certificate's explanation of assurance classes.
+        summary: One sentence for people.
+    """
+
+    make: Callable[..., Synthesizer]
+    options: tuple[str, ...]
+    assurance: str
+    summary: str
+
+
+def _method(kind: type[Any], assurance: str, summary: str) -> Method:
+    names = tuple(field.name for field in fields(kind))
+    return Method(make=kind, options=names, assurance=assurance, summary=summary)
+
+
+METHODS: Mapping[str, Method] = {
+    "independent": _method(
+        IndependentSynthesizer, "A", "Each column by itself; relations between columns are lost."
+    ),
+    "mst": _method(MstSynthesizer, "A", "A spanning tree of the most dependent pairs of columns."),
+}
+
+
+def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
+    """Return the synthesizer `name` with the given options.
+
+    Raises:
+        InputError: There is no such method or option, or an option is of the wrong type.
+    """
+    method = _find(name)
+    unknown = sorted(set(options) - set(method.options))
+    if unknown:
+        raise InputError(
+            f"has no option {', '.join(unknown)}.",
+            where=f"synthesizer {name}",
+            fix=f"Its options are: {', '.join(method.options)}.",
+        )
+    label = options.get("label")
+    if label is not None and not isinstance(label, str):
+        raise InputError("must be the name of a column.", where=f"synthesizer {name}, label")
+    return method.make(**options)
+
+
+def assurance_class(name: str) -> str:
+    """Return the assurance class of a method: A, B or N."""
+    return _find(name).assurance
+
+
+def _find(name: str) -> Method:
+    if name not in METHODS:
+        raise InputError(
+            f"There is no synthesizer called {name}.",
+            where="synthesizer",
+            fix=f"Choose one of: {', '.join(METHODS)}.",
+        )
+    return METHODS[name]
