@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 import rfc8785
@@ -264,8 +263,3 @@ def from_predicate(tree: Mapping[str, Any]) -> PublicEvidence:
                 ledger_seq=leaf.get("ledger_ref"),
             )
     return PublicEvidence(facts)
-
-
-def decimal_string(number: float) -> str:
-    """Return a float as the shortest decimal string that reads back to it, without exponent."""
-    return format(Decimal(repr(float(number))), "f")

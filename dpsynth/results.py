@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
+
+from dpsynth.errors import InputError
 
 
 class Disclosure(StrEnum):
@@ -129,3 +132,17 @@ class AttackResult(Result):
 @dataclass(frozen=True, kw_only=True)
 class FidelityResult(Result):
     """One fidelity or utility number, beside its noise floor and its control."""
+
+
+def decimal_string(number: float) -> str:
+    """Return a finite float as the shortest decimal string that reads back to it.
+
+    Raises:
+        InputError: The number is not finite.
+
+    >>> decimal_string(1e-06)
+    '0.000001'
+    """
+    if not math.isfinite(number):
+        raise InputError("Only finite numbers can be written down.")
+    return format(Decimal(repr(float(number))), "f")

@@ -1,7 +1,7 @@
 """Charts as hand-written SVG strings.
 
-Each chart carries its whole content as words in ``<title>``, which becomes the alternative text of the
-figure. Shape, pattern and position say everything that colour says, so that a grey print and a
+Each chart carries its whole content as words in ``<title>``, which becomes the alternative text of
+the figure. Shape, pattern and position say everything that colour says, so that a grey print and a
 colour-blind reader lose nothing. Text is real text in the bundled font. Data only place marks here;
 nothing is computed about them.
 """
@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
-
 from dpsynth.reports.numbers import number
 from dpsynth.reports.text import plain, printable
+from markupsafe import Markup, escape
 
 FONT = "IBM Plex Sans dpsynth"
 INK, MUTED, RULE, BLUE, RUST = "#14212b", "#566573", "#c9d2da", "#0b4a7d", "#b4501e"
@@ -25,11 +24,11 @@ Point = tuple[float, float]
 
 def svg(width: float, height: float, title: str, parts: Iterable[str]) -> Markup:
     """Wrap drawn parts as one figure of `width` x `height` user units with its alternative text."""
-    return Markup(
+    return Markup(  # noqa: S704 (every text in it went through `label` or `escape`)
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
         f' width="{width:g}" height="{height:g}" font-family="{FONT}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )  # noqa: S704 (every text in it went through `label` or `escape`)
+    )
 
 
 def label(
@@ -75,7 +74,7 @@ def path(points: Sequence[Point], *, stroke: str, width: float, fill: str = "non
 
 
 def mark(shape: str, x: float, y: float, r: float) -> str:
-    """Return a mark centred at (x, y): ``dot``, ``ring``, ``square`` (filled), ``box`` or ``diamond``."""
+    """Return a mark at (x, y): ``dot``, ``ring``, ``square`` (filled), ``box`` or ``diamond``."""
     if shape == "dot":
         return f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{r:g}" fill="{BLUE}"/>'
     if shape == "ring":
@@ -147,13 +146,17 @@ def trade_off(
     parts.append(line((left + 97, key_y - 1), (left + 116, key_y - 1), stroke=BLUE, width=2))
     parts.append(label(left + 121, key_y + 2, plain("chart.limit"), size=8.5))
     parts.append(
-        line((left + 97, key_y + 12), (left + 116, key_y + 12), stroke=MUTED, width=1.1, dash="3.5 2.5")
+        line(
+            (left + 97, key_y + 12),
+            (left + 116, key_y + 12),
+            stroke=MUTED,
+            width=1.1,
+            dash="3.5 2.5",
+        )
     )
     parts.append(label(left + 121, key_y + 15, plain("chart.guessing"), size=8.5))
     middle = left + side / 2
-    parts.append(
-        label(middle, bottom + 24, plain("chart.false_alarms"), size=8.5, anchor="middle")
-    )
+    parts.append(label(middle, bottom + 24, plain("chart.false_alarms"), size=8.5, anchor="middle"))
     turn = f'<g transform="translate(9 {top + tall / 2:.1f}) rotate(-90)">'
     parts.append(turn + label(0, 0, plain("chart.hits"), size=8.5, anchor="middle") + "</g>")
     title = plain("chart.trade_off", guesses=guesses, hits=hits, rare_hits=rare_hits)
@@ -256,7 +259,11 @@ def _values(row: Row) -> list[float]:
 
 
 def _key(key: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    shown = [True, any(r.baseline is not None for r in rows), any(r.control is not None for r in rows)]
+    shown = [
+        True,
+        any(r.baseline is not None for r in rows),
+        any(r.control is not None for r in rows),
+    ]
     parts: list[str] = []
     x = 8.0
     for shape, text, present in zip(("dot", "box", "diamond"), key, shown, strict=True):

@@ -1,26 +1,26 @@
 """The two documents as HTML, made from evidence alone.
 
-The public certificate is rendered from :class:`~dpsynth.evidence.PublicEvidence` and from nothing else:
-its type cannot hold a raw number. The internal report is rendered from all evidence of a run. Templates
-arrange; :mod:`dpsynth.reports.views` formats; neither measures anything.
+The public certificate is rendered from :class:`~dpsynth.evidence.PublicEvidence` and from nothing
+else: its type cannot hold a raw number. The internal report is rendered from all evidence of a run.
+Templates arrange; :mod:`dpsynth.reports.views` formats; neither measures anything.
 
-Never true of a document: that it prints markup from a dictionary, a file of the machine, the clock, or
-a raw number on the certificate.
+Never true of a document: that it prints markup from a dictionary, a file of the machine, the clock,
+or a raw number on the certificate.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from dpsynth.reports import numbers, report_view, views
+from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR
+from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
 from jinja2 import FunctionLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from dpsynth.errors import DisclosureError
 from dpsynth.evidence import PublicEvidence, PublicFact, ReleaseEvidence
-from dpsynth.reports import numbers, views
-from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR
-from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
 
 
 def certificate_html(evidence: PublicEvidence) -> str:
@@ -46,7 +46,7 @@ def report_html(evidence: ReleaseEvidence) -> str:
     """
     if type(evidence) is not ReleaseEvidence:
         raise DisclosureError("An internal report is made from the whole evidence of a run.")
-    return _render("report.html", evidence, views.report(evidence))
+    return _render("report.html", evidence, report_view.report(evidence))
 
 
 def _render(template: str, evidence: Any, view: dict[str, Any]) -> str:

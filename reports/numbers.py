@@ -1,4 +1,4 @@
-"""How numbers look. Formatting only: nothing here measures, and limits are rounded to the honest side.
+"""How numbers look: formatting only. Limits are rounded to the honest side.
 
 An upper bound is rounded up and what is left of a budget is rounded down, so that no printed number
 promises more than the evidence.
@@ -46,7 +46,9 @@ def one_in(probability: float) -> str:
     """Return "1 in n" with n rounded down to two significant digits; the bound stays a bound."""
     if probability <= 0:
         return "0"
-    n = _rounded(str(Decimal(1) / Decimal(repr(probability)) * (1 + Decimal("1e-12"))), 2, ROUND_DOWN)
+    n = _rounded(
+        str(Decimal(1) / Decimal(repr(probability)) * (1 + Decimal("1e-12"))), 2, ROUND_DOWN
+    )
     return f"1 in {int(Decimal(n)):,}"
 
 

@@ -1,8 +1,8 @@
 """HTML to an archival, tagged PDF (PDF/A-3a) with attachments, byte for byte the same every time.
 
 WeasyPrint lays out; nothing but the bundled fonts is ever read: the fetcher refuses every other
-address, so a hostile text cannot make the renderer open a file or a connection. The finisher is the one
-place where the PDF is changed before it is written.
+address, so a hostile text cannot make the renderer open a file or a connection. The finisher is the
+one place where the PDF is changed before it is written.
 
 Never true of these bytes: that they depend on the clock, the time zone, the hash seed, the working
 directory or a font of the machine.
@@ -19,12 +19,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pydyf
+from dpsynth.reports.text import resource
 from weasyprint import HTML, Attachment
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from dpsynth.errors import InputError
-from dpsynth.reports.text import resource
 
 SIGNATURE_ANCHOR = "signature-box"  #: id of the element that leaves room for the visible signature
 FONT_SCHEME = "dpsynth-font:"
@@ -44,8 +44,8 @@ class Rendered:
 
     Attributes:
         pdf: The bytes.
-        signature_box: (page index, x1, y1, x2, y2) for the visible signature, in PDF points from the
-            bottom left corner of that page.
+        signature_box: (page index, x1, y1, x2, y2) for the visible signature, in PDF points from
+            the bottom left corner of that page.
         pages: Number of pages.
     """
 

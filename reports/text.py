@@ -1,10 +1,10 @@
 """Words of the documents: one catalogue per language, and what may be printed at all.
 
-Every sentence of the product stands in ``templates/text.<language>.toml``; templates and charts name
-it by its key. Text that comes from a dictionary or a release file is untrusted. It is printed as
-text, with glyphs of the bundled fonts only: a character that the fonts lack would silently pull in a
-font of the machine, and an invisible one could reorder what the reader sees. Such characters are
-printed by their code point, for example ``[U+202E]``.
+Every sentence of the documents stands in ``templates/text.<language>.toml``; templates and charts
+name it by its key. Text that comes from a dictionary or a release file is untrusted. It is printed
+as text, with glyphs of the bundled fonts only: a character that the fonts lack would silently pull
+in a font of the machine, and an invisible one could reorder what the reader sees. Such characters
+are printed by their code point, for example ``[U+202E]``.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "synth": (BASE | {"schema", "sources", "privacy"}, {"numpy", "numba", "scipy"}),
     "fidelity": (
         BASE | {"schema", "sources"},
-        {"numpy", "numba", "scipy", "sklearn", "pandas"},
+        {"numpy", "numba", "scipy", "sklearn", "pandas", "threadpoolctl"},
     ),
     "attacks": (BASE | {"schema", "sources"}, {"numpy", "numba", "scipy"}),
     "policies": (set(), set()),

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.numbers import decimal_string, parse_decimal
+from dpsynth.privacy.numbers import parse_decimal
+from dpsynth.results import decimal_string
 
 GAUSSIAN = "discrete gaussian"
 SELECTION = "noisy max"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import InputError
@@ -27,17 +26,6 @@ def float_down(value: Fraction) -> float:
     """Return the largest float that is not above `value`."""
     nearest = float(value)
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
-
-
-def decimal_string(number: float) -> str:
-    """Return a finite float as the shortest decimal string that reads back to it.
-
-    >>> decimal_string(1e-06)
-    '0.000001'
-    """
-    if not math.isfinite(number):
-        raise InputError("Only finite numbers can be written down.")
-    return format(Decimal(repr(float(number))), "f")
 
 
 def parse_decimal(text: str, *, where: str) -> float:

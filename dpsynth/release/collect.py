@@ -10,12 +10,13 @@ from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
-from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence, decimal_string
+from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
 from dpsynth.privacy import meaning
-from dpsynth.privacy.accountant import cross_check, epsilon
+from dpsynth.privacy.accountant import cross_check, epsilon, total_rho
+from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.release import wording
 from dpsynth.release.state import Run
-from dpsynth.results import Disclosure
+from dpsynth.results import Disclosure, decimal_string
 from dpsynth.synth import registry
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
@@ -105,12 +106,12 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     b.add("budget.total_epsilon", decimal_string(terms.total.epsilon), DECLARED)
     b.add("budget.total_delta", decimal_string(terms.total.delta), DECLARED)
     b.add("budget.total_rho", decimal_string(terms.total_rho), DECLARED)
-    b.add("budget.spent_before_rho", decimal_string(float(spent)), POST)
+    b.add("budget.spent_before_rho", decimal_string(float_up(spent)), POST)
     b.add("budget.charged_rho", decimal_string(charged), POST)
-    b.add("budget.remaining_rho", decimal_string(float(total - after)), POST)
+    b.add("budget.remaining_rho", decimal_string(float_down(total - after)), POST)
     b.add(
         "budget.lineage_epsilon_after",
-        decimal_string(epsilon(float(after), terms.total.delta)),
+        decimal_string(epsilon(float_up(after), terms.total.delta)),
         POST,
     )
     b.add("budget.release_number", run.before.releases + 1, POST)
@@ -124,7 +125,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
             {
                 "stage": stage,
                 "description": described.get(stage, ""),
-                "rho": decimal_string(float(rho)),
+                "rho": decimal_string(float_up(rho)),
             }
             for stage, rho in spent_by.items()
         ],
@@ -241,12 +242,8 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _charged(run: Run) -> float:
-    """Return the rho that was charged, rounded up to a float."""
-    exact = sum((Fraction(event.rho) for _, event in run.fitted.events), Fraction(0))
-    value = float(exact)
-    if Fraction(value) < exact:
-        value = float(exact * (1 + Fraction(1, 2**52)))
-    return value
+    """Return the rho that was charged, re-derived from the events, rounded up to a float."""
+    return float_up(total_rho(event for _, event in run.fitted.events))
 
 
 def _plain(value: Any) -> Any:

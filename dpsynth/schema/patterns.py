@@ -19,6 +19,7 @@ from dpsynth.errors import InputError
 UNBOUNDED = 9  #: ``*`` and ``+`` repeat this often (or their minimum, where that is larger)
 MAX_LENGTH = 400  #: longest text that a pattern may ask for
 _ROUNDS = 20
+_SPARE = 64  # so that the last few of a small pattern are found too
 _PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 _CATEGORIES = {
     "CATEGORY_DIGIT": string.digits,
@@ -58,7 +59,7 @@ def unique_texts(pattern: str, n: int, *, seed: int) -> list[str]:
     for _ in range(_ROUNDS):
         if len(found) >= n:
             break
-        found.update(dict.fromkeys(draw(n - len(found), rng)))
+        found.update(dict.fromkeys(draw(n - len(found) + _SPARE, rng)))
     texts = list(found)[:n]
     return texts + draw(n - len(texts), rng)
 

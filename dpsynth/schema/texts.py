@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 
 MAX_NUMBER_TEXT = 40  #: no number of the domain needs more characters
-_NUMBER = r"\A[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\z"
+_NUMBER = r"\A[+-]?(\d+(\.\d*)?|\.\d+)([eE](\+?\d{1,2}|-\d{1,3}))?\z"
 _EPOCH = date(1970, 1, 1).toordinal()
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -165,11 +165,7 @@ class FileSource:
 
     def _csv_names(self) -> tuple[str, ...]:
         try:
-            with self.path.open(
-                encoding="utf-8-sig" if self.encoding.lower() in _UTF8 else self.encoding,
-                errors="replace",
-                newline="",
-            ) as handle:
+            with self._text() as handle:
                 names = next(
                     csv.reader(
                         iter(lambda: handle.readline(_HEADER_LIMIT), ""),
@@ -189,7 +185,7 @@ class FileSource:
                 raise self._error(
                     f"column {place} has no name.", "Give every column of the header a name."
                 )
-            if not name.isprintable():
+            if not name.replace("\t", "").isprintable():
                 raise self._error(
                     f"column {place} has a name that is not plain text.",
                     "Check that it is a CSV file and that the encoding is declared right.",
@@ -197,6 +193,15 @@ class FileSource:
         if not names:
             raise self._error("begins with an empty line.", "The first line must be the header.")
         return tuple(names)
+
+    def _text(self) -> TextIO:
+        encoding = "utf-8-sig" if self.encoding.lower() in _UTF8 else self.encoding
+        return self.path.open(encoding=encoding, errors="replace", newline="")
+
+    def _has_one_line(self) -> bool:
+        with self._text() as handle:
+            line = handle.readline(_HEADER_LIMIT)
+            return len(line) < _HEADER_LIMIT and not line.endswith(("\n", "\r"))
 
     def _better_delimiter(self, names: Sequence[str]) -> str | None:
         if self.format == "parquet":
@@ -217,6 +222,8 @@ class FileSource:
             return file.read(columns=list(names))
 
     def _read_csv(self, present: Sequence[str], names: Sequence[str]) -> tuple[pa.Table, int]:
+        if self._has_one_line():  # pyarrow refuses a header without a line end
+            return pa.table({name: pa.array([], type=pa.binary()) for name in names}), 0
         skipped: list[None] = []
 
         def skip(_: pa_csv.InvalidRow) -> str:

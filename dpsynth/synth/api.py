@@ -68,11 +68,11 @@ class Model(Protocol):
         ...
 
     def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
-        """Return the model's expected counts over `attributes`, shape ``domain.shape(attributes)``."""
+        """Return expected counts over `attributes`, shape ``domain.shape(attributes)``."""
         ...
 
     def sample(self, rows: int, *, seed: int) -> NDArray[np.int32]:
-        """Return `rows` coded rows, shape (rows, len(domain)). Post-processing: a seed is allowed."""
+        """Return `rows` coded rows, shape (rows, len(domain)); post-processing, so seeded."""
         ...
 
     def self_test(self, codes: NDArray[np.int32], *, seed: int) -> list[Check]:

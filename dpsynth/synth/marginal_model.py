@@ -19,6 +19,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
+from dpsynth.synth.numeric import sum_bins
 from dpsynth.synth.oneway import OneWays, coarse_variance
 from dpsynth.synth.persist import load_parts, save_parts
 from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
@@ -78,7 +79,7 @@ class MarginalModel:
         observations = [
             Observation(
                 attributes=m.attributes,
-                values=np.bincount(partitions[name], weights=m.values.astype(np.float64)),
+                values=sum_bins(m.values, partitions[name]),
                 variance=coarse_variance(m, partitions[name]),
             )
             for m, name in zip(one_ways.measurements, one_ways.domain.names, strict=True)
@@ -178,7 +179,7 @@ class MarginalModel:
     def _inside(self, name: str) -> Floats:
         """Return the probability of each fine code given its bin."""
         partition, weight = self.partitions[name], self.fine[self.domain.index(name)]
-        mass = np.bincount(partition, weights=weight)
+        mass = sum_bins(weight, partition)
         cells = np.bincount(partition)
         flat = 1.0 / cells[partition]
         share: Floats = np.divide(weight, mass[partition], out=flat, where=mass[partition] > 0)

@@ -52,10 +52,11 @@ def estimate_total(measurements: Sequence[Measurement]) -> float:
 def coarsen(attribute: Attribute, noisy: Codes, sigma: float, total: float) -> Codes:
     """Choose the bins of one attribute from its noisy counts.
 
-    The first `n_ordered` codes are cells of a line: a cell of mass total/32 is a bin of its own;
-    the others are merged from left to right, around such spikes, until a bin weighs both total/32
-    and three standard deviations of its noise. Of the other codes, each that weighs three standard
-    deviations is a bin of its own, and the rest share one.
+    The first `n_ordered` codes are cells of a line: a cell of mass total/32 is a spike, a bin of
+    its own; the others are merged from left to right, around the spikes, until a bin weighs both
+    its share of what is not in spikes and three standard deviations of its noise. So a column
+    that is zero for nearly everybody keeps bins for the rest. Of the other codes, each that weighs
+    three standard deviations is a bin of its own, and the rest share one.
 
     Args:
         attribute: The attribute.
@@ -78,21 +79,23 @@ def coarsen(attribute: Attribute, noisy: Codes, sigma: float, total: float) -> C
 
 
 def _merge_line(counts: Floats, sigma: float, total: float) -> Codes:
-    """Return the bin of each cell of a line, at most MAX_BINS of them."""
+    """Return the bin of each cell of a line: MAX_BINS at most, one more if all are spikes."""
     if counts.size <= 1:
         return np.zeros(counts.size, dtype=np.int64)
-    share = total / MAX_BINS
-    spike = counts >= max(share, HEAVY_SIGMAS * sigma)
+    spike = counts >= max(total / MAX_BINS, HEAVY_SIGMAS * sigma)
+    room = max(1, MAX_BINS - int(np.count_nonzero(spike)))
+    share = max(float(counts[~spike].sum()), 0.0) / room
     first = np.full(counts.size, -1, dtype=np.int64)  # bins in order of their making
     made, mass, merged = 0, 0.0, 0
     for cell in np.flatnonzero(~spike):
         first[cell] = made
         mass += counts[cell]
         merged += 1
-        if mass >= max(share, HEAVY_SIGMAS * sigma * np.sqrt(merged)):
+        enough = mass >= max(share, HEAVY_SIGMAS * sigma * np.sqrt(merged))
+        if enough and made < room - 1:
             made, mass, merged = made + 1, 0.0, 0
-    if merged and made:  # the light rest joins the last bin that is heavy enough
-        first[first == made] = made - 1
+    if made and mass < HEAVY_SIGMAS * sigma * np.sqrt(merged):
+        first[first == made] = made - 1  # the light rest joins the last bin that is heavy enough
     made = int(first.max()) + 1
     first[spike] = made + np.arange(np.count_nonzero(spike))
     # Number the bins by their first cell, so that neighbours have neighbouring numbers.
@@ -103,5 +106,4 @@ def _merge_line(counts: Floats, sigma: float, total: float) -> Codes:
 
 def sum_bins(values: NDArray[np.number], partition: Codes) -> Floats:
     """Return the sum of `values` in each bin of a partition, both of shape (size,)."""
-    summed: Floats = np.bincount(partition, weights=values.astype(np.float64))
-    return summed
+    return np.bincount(partition, weights=values.astype(np.float64)).astype(np.float64)

@@ -19,7 +19,7 @@ Counts = NDArray[np.int64]
 _EPSILON = 1e-9
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _hang(parent: Counts, weight: Floats, node: int, under: int, fraction: float) -> None:
     """Make `node` the root of its tree, then hang it under another node."""
     above, held = under, fraction
@@ -29,7 +29,7 @@ def _hang(parent: Counts, weight: Floats, node: int, under: int, fraction: float
         above, held, node = node, carried, following
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _settle(
     counts: Counts, parent: Counts, weight: Floats, start: int, end: int, step: float
 ) -> None:
@@ -52,7 +52,7 @@ def _settle(
         node = above
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _round(expected: Floats, coins: Floats) -> Counts:
     """Round row by row, keeping the undecided fractions as a forest of rows and columns.
 

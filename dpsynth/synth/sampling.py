@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _deal(order: Codes, group: Codes, cursor: Codes, left: Codes, values: Codes, out: Rows) -> None:
     """Give each row, in `order`, the next value of its group that is left."""
     for row in order:

@@ -39,7 +39,9 @@ def numeric_domains(draw, whole: bool):
 
 @st.composite
 def columns(draw):
-    kind = draw(st.sampled_from([Kind.CATEGORICAL, Kind.ORDINAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE]))
+    kind = draw(
+        st.sampled_from([Kind.CATEGORICAL, Kind.ORDINAL, Kind.INTEGER, Kind.FLOAT, Kind.DATE])
+    )
     texts = draw(st.permutations(CODES))
     n_missing, n_special = draw(st.integers(0, 3)), draw(st.integers(0, 2))
     missing = {t: draw(st.sampled_from(["u", "v"])) for t in texts[:n_missing]}
@@ -51,7 +53,9 @@ def columns(draw):
             first = date(1800, 1, 1) + timedelta(days=draw(st.integers(0, 60_000)))
             last = first + timedelta(days=draw(st.integers(1, 90_000)))
             domain = DateDomain(
-                format=draw(st.sampled_from(["%Y-%m-%d", "%d.%m.%Y 00:00"])), lower=first, upper=last
+                format=draw(st.sampled_from(["%Y-%m-%d", "%d.%m.%Y 00:00"])),
+                lower=first,
+                upper=last,
             )
         case _:
             rest = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
@@ -121,9 +125,7 @@ def test_encoding_is_total_and_row_by_row(column: Column, cells: list[bytes | No
 
 @settings(max_examples=100, deadline=None)
 @given(numeric_domains(whole=False), st.lists(st.floats(allow_subnormal=False), max_size=30))
-def test_numbers_fall_into_the_cell_around_them(
-    domain: NumericDomain, values: list[float]
-) -> None:
+def test_numbers_fall_into_the_cell_around_them(domain: NumericDomain, values: list[float]) -> None:
     column = Column(name="c", kind=Kind.FLOAT, role=Role.OTHER, meaning="", domain=domain)
     codec = codec_of(column)
     attribute = codec.domain["c"]

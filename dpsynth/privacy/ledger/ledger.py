@@ -27,7 +27,8 @@ from dpsynth.privacy.ledger.replay import (
     ReleaseState,
     Replay,
 )
-from dpsynth.privacy.numbers import decimal_string, float_down, float_up
+from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.results import decimal_string
 from dpsynth.privacy.unit import PrivacyUnit
 
 _SLACK = 1e-9

@@ -19,7 +19,8 @@ from dpsynth.privacy.accountant import total_rho
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import from_json
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind, damaged
-from dpsynth.privacy.numbers import decimal_string, float_up, parse_decimal
+from dpsynth.privacy.numbers import float_up, parse_decimal
+from dpsynth.results import decimal_string
 from dpsynth.privacy.unit import Relation
 
 

@@ -27,13 +27,13 @@ Index = NDArray[np.int32]
 _FLOOR = 1e-250
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _gather_multiply(table: Floats, factor: Floats, index: Index) -> None:
     for i in range(table.size):
         table[i] *= factor[index[i]]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _scatter_add(table: Floats, index: Index, size: int) -> Floats:
     out = np.zeros(size)
     for i in range(table.size):
@@ -41,13 +41,13 @@ def _scatter_add(table: Floats, index: Index, size: int) -> Floats:
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _gather_add(table: Floats, factor: Floats, index: Index) -> None:
     for i in range(table.size):
         table[i] += factor[index[i]]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _scatter_logsumexp(table: Floats, index: Index, size: int) -> Floats:
     top = np.full(size, -np.inf)
     for i in range(table.size):

@@ -8,6 +8,7 @@ proportional to exp(sum of the potentials), or a table larger than the stated li
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -177,15 +178,9 @@ def _join(
         needed = set(scope).union(*(s for s, _ in parts[number + 1 :]))
         kept = tuple(a for a in dict.fromkeys(held + other) if a in needed)
         guard(kept)
-        label = {a: i for i, a in enumerate(dict.fromkeys(held + other))}
-        table = np.einsum(
-            table,
-            [label[a] for a in held],
-            factor,
-            [label[a] for a in other],
-            [label[a] for a in kept],
-            optimize=True,
-        )
+        letter = dict(zip(dict.fromkeys(held + other), string.ascii_letters, strict=False))
+        terms = ["".join(letter[a] for a in axes) for axes in (held, other, kept)]
+        table = np.einsum(f"{terms[0]},{terms[1]}->{terms[2]}", table, factor, optimize=True)
         held = kept
     guard(scope)
     return _sum_to(table, held, scope)

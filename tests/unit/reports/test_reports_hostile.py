@@ -1,4 +1,4 @@
-"""Text of dictionaries, titles and recipients is untrusted: it stays text and never breaks the layout."""
+"""Text of dictionaries and release files is untrusted: it stays text and breaks no layout."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import pikepdf
 import pytest
 import sample_evidence as sample
-from conftest import make
-
 from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.text import glyphs, printable
+from sample_evidence import make
 
 HOSTILE = {
     "html": "<img src=file:///etc/passwd><script>alert(1)</script></style></table>" * 40,

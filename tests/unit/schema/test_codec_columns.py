@@ -168,9 +168,12 @@ def test_real_numbers_have_single_cells_at_the_bounds_and_zero() -> None:
     typed = codec.decode(np.arange(attribute.size).reshape(-1, 1), seed=3, typed=True).column("c")
     assert typed.type == pa.float64()
     assert typed.to_pylist()[-2:] == [None, None]
-    decimals = {len(t.partition(".")[2]) for t in codec.decode(
-        np.arange(attribute.n_ordered).reshape(-1, 1), seed=3
-    ).column("c").to_pylist()}
+    decimals = {
+        len(t.partition(".")[2])
+        for t in codec.decode(np.arange(attribute.n_ordered).reshape(-1, 1), seed=3)
+        .column("c")
+        .to_pylist()
+    }
     assert max(decimals) <= 2
 
 
@@ -194,7 +197,11 @@ def test_dates(lower: date, upper: date, kind: str) -> None:
     assert cells[3] == attribute.blank
     assert cells[4:] == [attribute.out_of_domain] * 3
     stamp = datetime(2020, 2, 1, 23, 59)
-    day = codes(codec, ["01.02.2020"]) if lower <= date(2020, 2, 1) <= upper else [attribute.out_of_domain]
+    day = (
+        codes(codec, ["01.02.2020"])
+        if lower <= date(2020, 2, 1) <= upper
+        else [attribute.out_of_domain]
+    )
     for array in (
         pa.array([stamp], pa.timestamp("us")),
         pa.array([stamp.date()], pa.date32()),
@@ -344,7 +351,7 @@ def test_smallest_code_type() -> None:
 
 
 def test_too_narrow_bins_are_refused() -> None:
-    edges = (0, *(1e-16 * i for i in range(1, 5)), 1e3)
+    edges = (0, 500, 500.0000000000001, 1e3)
     with pytest.raises(InputError, match="too narrow"):
         codec_of(column(Kind.FLOAT, NumericDomain(lower=0, upper=1e3, edges=edges)))
 

@@ -1,4 +1,4 @@
-"""The codec on the seven real single tables: what the dictionaries miss is what their READMEs say."""
+"""The codec on the seven real tables: what their dictionaries miss is what their READMEs say."""
 
 from __future__ import annotations
 

@@ -111,7 +111,11 @@ def test_the_good_one_is_good(tmp_path: Path) -> None:
         ("title: T", "constraints: [{type: unique, columns: [c]}]", ["no declared column"]),
         ("title: T", "constraints: [{type: unique, columns: []}]", ["names no column"]),
         ("title: T", "constraints: [{type: unique, colums: [a]}]", ["unknown key colums"]),
-        ("title: T", "constraints: [{type: less_than, left: a, right: b}]", ["not a column of num"]),
+        (
+            "title: T",
+            "constraints: [{type: less_than, left: a, right: b}]",
+            ["not a column of num"],
+        ),
         (
             "title: T",
             "constraints: [{type: implies, if: {b: ['z']}, then: {b: ['x']}}]",
@@ -169,9 +173,11 @@ def test_alias_bombs_are_harmless(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown key a0"):
         load(tmp_path, bomb + GOOD)
     with pytest.raises(InputError, match="not text"):
-        load(tmp_path, bomb.replace("a0: &a0", "feature_sets: &a0") and GOOD.replace(
-            "title: T", "feature_sets: &a ['x']\ntitle: &b [*a, *a]"
-        ))
+        load(
+            tmp_path,
+            bomb.replace("a0: &a0", "feature_sets: &a0")
+            and GOOD.replace("title: T", "feature_sets: &a ['x']\ntitle: &b [*a, *a]"),
+        )
 
 
 def test_absent_file_and_folder(tmp_path: Path) -> None:

@@ -68,7 +68,10 @@ columns:
   role: other
   meaning: kg
   domain: {lower: 0, upper: 200, bins: {uniform: 4}}
-- {name: again, kind: integer, role: other, meaning: '', domain: {lower: 0, upper: 99, bins: {edges: *e}}}
+- name: again
+  kind: integer
+  role: other
+  domain: {lower: 0, upper: 99, bins: {edges: *e}}
 - name: day
   kind: date
   role: other
@@ -145,7 +148,9 @@ def test_every_kind_is_read(tmp_path: Path) -> None:
 def test_status_and_version_are_optional(tmp_path: Path) -> None:
     text = WHOLE.replace("version: 1\n", "").replace("status: declared\n", "")
     assert not load_dictionary(write(tmp_path, text)).is_draft
-    assert load_dictionary(write(tmp_path, WHOLE.replace("status: declared", "status: draft"))).is_draft
+    assert load_dictionary(
+        write(tmp_path, WHOLE.replace("status: declared", "status: draft"))
+    ).is_draft
 
 
 def test_digest_depends_on_facts_not_on_layout(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from dpsynth.schema.patterns import unique_texts
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"\d+", r"2018(HU|GQ)\d{7}", r"[0-9a-f]{8}-[0-9a-f]{4}", r"(ab|c[^x]|\w?)*z$", r"V\d{2}(\.\d{1,2})?",
-        r"[A-Z]\s\S.\D", r"(?i)abc", r"^a{2,}?b*+$", r"(?P<x>a)|[^\d\s]", "", r"[\w-]{3}", r"a(?>b|c)",
+        r"\d+", r"2018(HU|GQ)\d{7}", r"[0-9a-f]{8}-[0-9a-f]{4}", r"(ab|c[^x]|\w?)*z$",
+        r"V\d{2}(\.\d{1,2})?",
+        r"[A-Z]\s\S.\D", r"(?i)abc", r"^a{2,}?b*+$", r"(?P<x>a)|[^\d\s]", "", r"[\w-]{3}",
+        r"a(?>b|c)",
     ],
 )  # fmt: skip
 def test_texts_match_their_pattern(pattern: str) -> None:

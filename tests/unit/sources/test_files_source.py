@@ -146,7 +146,7 @@ def test_a_file_without_header_shows_no_cell(tmp_path: Path) -> None:
 
 
 def test_damaged_rows_show_no_cell(tmp_path: Path) -> None:
-    huge = csv_file(tmp_path, b"a,b\n1,2\n\"" + CANARY.encode() + b"x" * (40 << 20) + b"\",2\n" * 2)
+    huge = csv_file(tmp_path, b'a,b\n1,2\n"' + CANARY.encode() + b"x" * (40 << 20) + b'",2\n' * 2)
     try:
         open_source(huge).read(["a"])
     except InputError as error:
@@ -157,7 +157,14 @@ def test_damaged_rows_show_no_cell(tmp_path: Path) -> None:
 
 def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    table = pa.table({"a.b": ["x", None], "n": [1, 2], "l": [[1], [2]], "d": pa.array(["u", "u"]).dictionary_encode()})
+    table = pa.table(
+        {
+            "a.b": ["x", None],
+            "n": [1, 2],
+            "l": [[1], [2]],
+            "d": pa.array(["u", "u"]).dictionary_encode(),
+        }
+    )
     pq.write_table(table, path)
     source = open_source(path)
     assert source.format == "parquet"

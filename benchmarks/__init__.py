@@ -1,0 +1,1 @@
+"""Benchmarks on public tables: what the product costs and delivers, beside published figures."""

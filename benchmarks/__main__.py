@@ -1,0 +1,42 @@
+"""Command line: ``python -m benchmarks synth``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import synth
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the arguments and run; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("synth", help="quality and cost of the synthesizers on Adult")
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT.parent / "shared" / "data",
+        help="folder that holds adult_discretised (default: ../shared/data)",
+    )
+    command.add_argument("--seeds", type=int, default=3, help="runs of each method (default: 3)")
+    command.add_argument("--epsilon", type=float, default=1.0)
+    command.add_argument("--delta", type=float, default=1e-9)
+    command.add_argument(
+        "--method", nargs="+", default=["mst", "independent"], help="registered names"
+    )
+    options = parser.parse_args(arguments)
+    return synth.run(
+        data=options.data,
+        methods=options.method,
+        seeds=options.seeds,
+        epsilon=options.epsilon,
+        delta=options.delta,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
