@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -44,7 +45,17 @@ class Adult:
     domain: Domain
     train: pd.DataFrame
     test: pd.DataFrame
-    score: ModuleType
+    scorer: Path
+
+    @cached_property
+    def score(self) -> ModuleType:
+        """The scorer; loaded late, because it brings scikit-learn into the memory measured."""
+        spec = importlib.util.spec_from_file_location("bench_score", self.scorer)
+        if spec is None or spec.loader is None:
+            raise ImportError(self.scorer.name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
     def table(self) -> CodedTable:
         """Return the training part as a source for the Curator."""
@@ -81,11 +92,6 @@ def load(data: Path) -> Adult | None:
     folder, scorer = data / "adult_discretised", data.parent / "bench" / "score.py"
     if not (folder / "data.csv").is_file() or not scorer.is_file():
         return None
-    spec = importlib.util.spec_from_file_location("bench_score", scorer)
-    if spec is None or spec.loader is None:
-        return None
-    score = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(score)
     sizes = json.loads((folder / "domain.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "data.csv")[list(sizes)]
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(frame))
@@ -94,5 +100,5 @@ def load(data: Path) -> Adult | None:
         domain=Domain.from_sizes(sizes, ordered=ORDERED),
         train=frame.iloc[order[held_out:]].reset_index(drop=True),
         test=frame.iloc[order[:held_out]].reset_index(drop=True),
-        score=score,
+        scorer=scorer,
     )

@@ -1,8 +1,8 @@
 """``python -m benchmarks synth``: quality and cost of the synthesizers on Adult.
 
 Each method runs in a process of its own, pinned to one thread, so that its first fit is cold (numba
-loads or compiles its kernels), the others warm, and the peak memory is its own. Noise is real: it has no
-seed, so two runs of this command differ by a few units of the last digit shown.
+loads or compiles its kernels), the others warm, and the peak memory is its own. Noise is real: it
+has no seed, so two runs of this command differ by a few units of the last digit shown.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def one_in(probability: float) -> str:
     if probability <= 0:
         return "0"
     n = _rounded(
-        str(Decimal(1) / Decimal(repr(probability)) * (1 + Decimal("1e-12"))), 2, ROUND_DOWN
+        str(Decimal(1) / Decimal(repr(float(probability))) * (1 + Decimal("1e-12"))), 2, ROUND_DOWN
     )
     return f"1 in {int(Decimal(n)):,}"
 
@@ -85,7 +85,7 @@ def setting(value: float) -> str | Markup:
 
 def ceiling(value: float) -> str:
     """Return a positive typical size as a whole number, rounded up."""
-    return f"{int(Decimal(repr(value)).to_integral_value(ROUND_CEILING)):,}"
+    return f"{int(Decimal(repr(float(value))).to_integral_value(ROUND_CEILING)):,}"
 
 
 def blocks(digest: str) -> str:

@@ -59,8 +59,8 @@ class Measurement:
 class Candidate:
     """One marginal that could be selected, with the public model of it.
 
-    The score is ``weight * L1(counts, reference) + offset``, an exact integer; one unit with c rows moves it
-    by at most ``weight * c``.
+    The score is ``weight * L1(counts, reference) + offset``, an exact integer; one unit with c rows
+    moves it by at most ``weight * c``.
 
     Attributes:
         attributes: Names, in axis order.

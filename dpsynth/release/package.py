@@ -13,6 +13,7 @@ from pathlib import Path
 
 import rfc8785
 
+from dpsynth.errors import SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
 from dpsynth.release.prepare import Plan
 from dpsynth.release.state import Fitted
@@ -22,11 +23,12 @@ from dpsynth.reports.pdf import Rendered, render_pdf
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
-from dpsynth.signing.manifest import manifest_statement
+from dpsynth.signing.manifest import MANIFEST, manifest_statement
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
+from dpsynth.verify.part import SIGNATURE_FIELD
 
-MANIFEST = "manifest.dsse.json"
+CERTIFICATE_PAGES = 2
 
 
 def write_synthetic(folder: Path, plan: Plan, fitted: Fitted) -> list[dict[str, object]]:
@@ -59,6 +61,11 @@ def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, create
         created=created,
         identifier=hashlib.sha256(shown.to_bytes()).digest(),
     )
+    if rendered.pages != CERTIFICATE_PAGES:
+        raise SelfTestError(
+            f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
+            fix="Shorten titles, purpose or recipient. The budget stays spent.",
+        )
     (public / "certificate.pdf").write_bytes(_signed(rendered, signer, shown["release.id"]))
     subjects = {file["name"]: file["sha256"] for file in shown["files.synthetic"]}
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
@@ -108,7 +115,7 @@ def _signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
     return sign_pdf(
         rendered.pdf,
         signer,
-        field_name="Issuer",
+        field_name=SIGNATURE_FIELD,
         page_index=page,
         box=(box[0], box[1], box[2], box[3]),
         lines=(f"Signed by {signer.name}", identity, "Verify the file: this seal is no proof."),

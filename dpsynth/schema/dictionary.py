@@ -239,7 +239,7 @@ def _check_codes(cursor: Cursor, column: Column) -> None:
 
 
 def _constraints(top: Cursor, columns: dict[str, Column]) -> tuple[Constraint, ...]:
-    if top.content.get("constraints") is None:
+    if top.content.get("constraints") in (None, []):
         return ()
     return tuple(
         read_constraint(Cursor.of(item, f"{top.where}, constraint {place}"), columns)

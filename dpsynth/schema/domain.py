@@ -4,8 +4,8 @@ A table is n rows of small integers. Attribute j takes the codes 0..size-1. The 
 the dictionary alone, so a Domain is public and never depends on a row.
 
 Code layout of an attribute made by the codec, in this order: the `n_ordered` cells that lie on a
-line (numeric cells, ordinal categories, dates) or the plain categories; then one code for each declared
-special and missing code; then the blank cell; last the out-of-domain bucket.
+line (numeric cells, ordinal categories, dates) or the plain categories; then one code for each
+declared special and missing code; then the blank cell; last the out-of-domain bucket.
 """
 
 from __future__ import annotations

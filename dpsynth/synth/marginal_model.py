@@ -153,10 +153,6 @@ class MarginalModel:
             if a.out_of_domain is not None
         ]
 
-    def coarse_marginal(self, attributes: Sequence[str]) -> Floats:
-        """Return the probabilities of the bins over `attributes`."""
-        return self.graph.marginal(attributes)
-
     def marginal(self, attributes: Sequence[str]) -> Floats:
         """Return expected counts over `attributes`, shape ``domain.shape(attributes)``.
 

@@ -95,8 +95,8 @@ def check_domain(domain: Domain, rho: float, label: str | None) -> None:
         )
     if label is not None and label not in domain.names:
         raise InputError("is not a column of the domain.", where=f"label {label}")
-    # The smallest share of a stage is above rho / (100 columns^2) for every shape of domain here.
-    if not (math.isfinite(rho) and rho / (1e6 * len(domain) ** 2) >= MIN_RHO):
+    # Shares go by cells^(2/3) <= 2155, so none is below a quarter of rho / (2155 columns).
+    if not (math.isfinite(rho) and rho / (1e4 * len(domain)) >= MIN_RHO):
         raise InputError("is too small to share out.", where="rho", fix="Choose a larger epsilon.")
 
 

@@ -9,6 +9,8 @@ be true here. Sampling is post-processing: a seed is allowed.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -67,6 +69,34 @@ def sample_codes(model: GraphicalModel, rows: int, rng: np.random.Generator) -> 
             _draw(flat, group, codes[attribute], rng)
             known.append(attribute)
     return codes
+
+
+def one_way_slack(model: GraphicalModel) -> list[float]:
+    """Bound, for every sample of :func:`sample_codes`, how far one-way counts can be off.
+
+    Rounding moves each column sum by less than one row, and drawing on from rows that are off by
+    some L1 distance does not increase it (a conditional distribution is an L1 contraction).
+
+    Returns:
+        For each attribute, a bound on the sum over its codes of |count - expected count|, in rows.
+        Far above any error where a clique of three or more attributes has many cells.
+    """
+    sizes = [a.size for a in model.domain]
+    single = [0.0] * len(sizes)
+    joint: list[float] = []  # of all attributes of a clique together
+    tree = model.tree
+    for clique, parent, separator in zip(tree.cliques, tree.parents, tree.separators, strict=True):
+        slack = 0.0
+        if separator:
+            slack = single[separator[0]] if len(separator) == 1 else joint[parent]
+        cells = math.prod(sizes[a] for a in separator)
+        for attribute in clique:
+            if attribute not in separator:
+                single[attribute] = slack + sizes[attribute]
+                cells *= sizes[attribute]
+                slack += cells
+        joint.append(slack)
+    return single
 
 
 def _draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> None:

@@ -41,10 +41,10 @@ def _attachment(bundle: Path) -> str:
 def test_a_person_with_a_unique_value_changes_nothing_observable(desk: Desk) -> None:
     rows = rows_of(4000)
     write_csv(desk.folder / "data.csv", rows)
-    without = _observe(desk, "without")
+    without = _observe(desk, "first-run")
     unusual = ("P999999", TOKEN, TOKEN, TOKEN, TOKEN)
     write_csv(desk.folder / "data.csv", [*rows, unusual])
-    with_them = _observe(desk, "with")
+    with_them = _observe(desk, "second-run")
     assert without == with_them
 
 

@@ -28,8 +28,8 @@ from dpsynth.privacy.ledger.replay import (
     Replay,
 )
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.results import decimal_string
 from dpsynth.privacy.unit import PrivacyUnit
+from dpsynth.results import decimal_string
 
 _SLACK = 1e-9
 

@@ -20,8 +20,8 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import from_json
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind, damaged
 from dpsynth.privacy.numbers import float_up, parse_decimal
-from dpsynth.results import decimal_string
 from dpsynth.privacy.unit import Relation
+from dpsynth.results import decimal_string
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import pytest
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.numbers import float_down, float_up, parse_decimal
-from dpsynth.results import decimal_string
 from dpsynth.privacy.unit import PrivacyUnit, Relation
+from dpsynth.results import decimal_string
 
 
 def unit(**changes: object) -> PrivacyUnit:

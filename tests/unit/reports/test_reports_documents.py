@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -158,6 +159,8 @@ def test_what_was_not_run_says_why(diabetes: ReleaseEvidence) -> None:
 
 
 def page_text(rendered: Rendered, page: int) -> str:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext (Debian: poppler-utils) is not installed")
     found = subprocess.run(
         ["pdftotext", "-f", str(page), "-l", str(page), "-layout", "-", "-"],
         input=rendered.pdf,
@@ -332,6 +335,15 @@ def test_every_sentence_of_the_catalogue_is_used() -> None:
             named = f"{section}.{key}" in code or f"'{key}'" in code
             computed = section in chosen or any(key.startswith(b) or key.endswith(b) for b in built)
             assert named or computed or f"{section}.{{" in code, f"{section}.{key}"
+
+
+def test_machine_values_have_words() -> None:
+    assert text.words("treatment") == ("modelled", "generalised", "regenerated", "left_out")
+    assert text.word("treatment", "left_out") == "left out"
+    assert text.word("status", "pass") == "passed"
+    assert text.word("status", "never_heard_of") == "never heard of"
+    with pytest.raises(KeyError):
+        text.say("report.no_such_sentence")
 
 
 def test_reports_read_evidence_only() -> None:
