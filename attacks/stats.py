@@ -26,15 +26,6 @@ from dpsynth.results import Interval
 Scores = NDArray[np.floating[Any]]
 
 
-def binomial_p(hits: int, trials: int, rate: float) -> float:
-    """Return P[X >= hits] for X ~ Binomial(trials, rate): the exact one-sided p-value.
-
-    >>> round(binomial_p(3, 3, 0.5), 3)
-    0.125
-    """
-    return float(stats.binom.sf(hits - 1, trials, rate))
-
-
 def fisher_p(hits: int, members: int, control_hits: int, non_members: int) -> float:
     """Return Fisher's exact one-sided p-value of "members are hit more often".
 
@@ -56,17 +47,6 @@ def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Interval:
     low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
     high = 1.0 if hits == trials else float(stats.beta.isf(tail, hits + 1, trials - hits))
     return Interval(low=low, high=high, level=level)
-
-
-def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
-    """Return Wilson's score interval of a rate; close to nominal coverage also near 0 and 1."""
-    if trials < 1 or not 0 <= hits <= trials:
-        raise ValueError(f"{hits} hits in {trials} trials")
-    z2 = float(stats.norm.isf((1.0 - level) / 2.0)) ** 2
-    centre = (hits + z2 / 2.0) / (trials + z2)
-    spread = hits * (trials - hits) / trials + z2 / 4.0
-    half = math.sqrt(z2 * spread) / (trials + z2)
-    return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), level=level)
 
 
 @dataclass(frozen=True, kw_only=True)

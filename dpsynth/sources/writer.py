@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
@@ -16,8 +18,8 @@ from dpsynth.errors import InputError
 def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",") -> None:
     """Write a table to a new file and flush it to the disk.
 
-    CSV: UTF-8, a header, LF line ends, quotes only where needed. Parquet: no metadata of a writer
-    program, no time stamps. Null cells of CSV are blank.
+    CSV: UTF-8, a header, LF line ends, no quotes unless some text needs them. Parquet: no metadata
+    of a writer program, no time stamps. Null cells of CSV are blank.
 
     Args:
         table: What to write.
@@ -36,7 +38,10 @@ def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",
                 plain,
                 buffer,
                 pa_csv.WriteOptions(
-                    include_header=True, delimiter=delimiter, quoting_style="needed"
+                    include_header=True,
+                    delimiter=delimiter,
+                    quoting_style="needed" if _needs_quotes(plain, delimiter) else "none",
+                    quoting_header="needed" if _needs_quotes(plain, delimiter) else "none",
                 ),
             )
         case "parquet":
@@ -54,3 +59,20 @@ def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",
             where=str(path),
             fix="Check the folder, its permissions and the free space.",
         ) from None
+
+
+def _needs_quotes(table: pa.Table, delimiter: str) -> bool:
+    """Say whether any text holds the delimiter, a quote, a line break or an outer space.
+
+    A single column is quoted too: its blank cells would be blank lines, which readers skip.
+    """
+    if table.num_columns == 1:
+        return True
+    special = re.compile(f'["\\r\\n{re.escape(delimiter)}]|^\\s|\\s$')
+    if any(special.search(name) for name in table.column_names):
+        return True
+    return any(
+        pc.any(pc.match_substring_regex(column, special.pattern)).as_py() or False
+        for column in table.columns
+        if pa.types.is_string(column.type)
+    )
