@@ -24,7 +24,8 @@ from dpsynth.signing.keys import Signer, init_trial_authority, load_roots, load_
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, manifest_statement
 from dpsynth.signing.statement import parse_statement, statement
 
-NOW = datetime.now(UTC)
+# An hour ahead: keys that a slow run makes later than this line are valid by then.
+NOW = datetime.now(UTC) + timedelta(hours=1)
 PAYLOAD = statement({"a.csv": "0" * 64}, "https://example.org/v1", {"n": 1})
 
 
