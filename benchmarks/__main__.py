@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth``."""
+"""Command line: ``python -m benchmarks synth | releases``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import synth
+from benchmarks import releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,12 +15,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("synth", help="quality and cost of the synthesizers on Adult")
-    command.add_argument(
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
         "--data",
         type=Path,
         default=ROOT.parent / "shared" / "data",
-        help="folder that holds adult_discretised (default: ../shared/data)",
+        help="folder that holds one folder for each table (default: ../shared/data)",
+    )
+    command = commands.add_parser(
+        "synth", parents=[shared], help="quality and cost of the synthesizers on Adult"
     )
     command.add_argument("--seeds", type=int, default=3, help="runs of each method (default: 3)")
     command.add_argument("--epsilon", type=float, default=1.0)
@@ -28,7 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--method", nargs="+", default=["mst", "independent"], help="registered names"
     )
+    command = commands.add_parser(
+        "releases", parents=[shared], help="whole releases of real tables, each verified"
+    )
+    command.add_argument("--table", nargs="+", default=[], help="only these tables")
+    command.add_argument("--epsilon", default="1")
+    command.add_argument("--delta", default="1e-6")
     options = parser.parse_args(arguments)
+    if options.command == "releases":
+        return releases.run(
+            data=options.data, names=options.table, epsilon=options.epsilon, delta=options.delta
+        )
     return synth.run(
         data=options.data,
         methods=options.method,

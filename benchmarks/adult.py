@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,30 +60,31 @@ class Adult:
         """Return the training part as a source for the Curator."""
         return CodedTable.build(self.domain, self.train.to_numpy(dtype=np.int32).T.copy())
 
-    def real_auc(self) -> float:
-        """Return the AUC of a classifier trained on real rows."""
-        return float(self.score.auc(self.train, self.test, LABEL, POSITIVE))
-
     def scores(self, codes: NDArray[np.int32]) -> Scores:
         """Score synthetic rows."""
-        names = list(self.domain.names)
-        synthetic = pd.DataFrame(codes, columns=names)
-        triples = list(itertools.combinations(names, 3))
-        rng = np.random.default_rng(_TRIPLES_SEED)
-        picked = rng.choice(len(triples), _TRIPLES, replace=False)
-
-        def mean(sets: Sequence[Sequence[str]]) -> float:
-            sizes = {a.name: a.size for a in self.domain}
-            return float(
-                np.mean([self.score.tvd(self.train, synthetic, sizes, list(s)) for s in sets])
-            )
-
         return Scores(
-            tvd1=mean([(name,) for name in names]),
-            tvd2=mean(list(itertools.combinations(names, 2))),
-            tvd3=mean([triples[i] for i in picked]),
-            auc=float(self.score.auc(synthetic, self.test, LABEL, POSITIVE)),
+            tvd1=self.tvd(codes, 1),
+            tvd2=self.tvd(codes, 2),
+            tvd3=self.tvd(codes, 3),
+            auc=self.auc(self.frame(codes)),
         )
+
+    def tvd(self, codes: NDArray[np.int32], ways: int) -> float:
+        """Return the mean distance to the training rows over `ways`-way marginals."""
+        sets = list(itertools.combinations(self.domain.names, ways))
+        if ways == 3:
+            rng = np.random.default_rng(_TRIPLES_SEED)
+            sets = [sets[i] for i in rng.choice(len(sets), _TRIPLES, replace=False)]
+        synthetic, sizes = self.frame(codes), {a.name: a.size for a in self.domain}
+        return float(np.mean([self.score.tvd(self.train, synthetic, sizes, list(s)) for s in sets]))
+
+    def auc(self, frame: pd.DataFrame) -> float:
+        """Return the AUC on held-out real rows of a classifier trained on `frame`."""
+        return float(self.score.auc(frame, self.test, LABEL, POSITIVE))
+
+    def frame(self, codes: NDArray[np.int32]) -> pd.DataFrame:
+        """Return coded rows as a frame."""
+        return pd.DataFrame(codes, columns=list(self.domain.names))
 
 
 def load(data: Path) -> Adult | None:

@@ -9,14 +9,12 @@ be true here. Sampling is post-processing: a seed is allowed.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from dpsynth.privacy.measurement import Codes
-from dpsynth.synth.pgm.model import GraphicalModel
+from dpsynth.synth.pgm.model import GraphicalModel, sum_to
 from dpsynth.synth.rounding import round_table
 
 Floats = NDArray[np.float64]
@@ -57,45 +55,51 @@ def sample_codes(model: GraphicalModel, rows: int, rng: np.random.Generator) -> 
         for attribute in clique:
             if attribute in separator:
                 continue
-            wanted = (*known, attribute)
-            kept = [a for a in clique if a in wanted]
-            table = belief.sum(axis=tuple(i for i, a in enumerate(clique) if a not in wanted))
-            table = np.transpose(table, [kept.index(a) for a in wanted])
+            table = sum_to(belief, clique, (*known, attribute))
             group = np.zeros(rows, dtype=np.int64)
             for a in known:
                 group *= sizes[a]
                 group += codes[a]
-            flat = np.ascontiguousarray(table).reshape(-1, sizes[attribute])
+            flat = table.reshape(-1, sizes[attribute])
             _draw(flat, group, codes[attribute], rng)
             known.append(attribute)
     return codes
 
 
-def one_way_slack(model: GraphicalModel) -> list[float]:
-    """Bound, for every sample of :func:`sample_codes`, how far one-way counts can be off.
+def one_way_bounds(model: GraphicalModel) -> list[Floats]:
+    """Bound how far the one-way counts of any sample of :func:`sample_codes` can be off.
 
-    Rounding moves each column sum by less than one row, and drawing on from rows that are off by
-    some L1 distance does not increase it (a conditional distribution is an L1 contraction).
+    Rounding moves each column sum and each cell by less than one row. Errors e of the groups add up
+    to zero, so they move the count of a value v by at most sum |e| * |p(v | group) - p(v)|.
 
     Returns:
-        For each attribute, a bound on the sum over its codes of |count - expected count|, in rows.
-        Far above any error where a clique of three or more attributes has many cells.
+        For each attribute, a bound on |count - expected count| of each of its codes, in rows.
     """
-    sizes = [a.size for a in model.domain]
-    single = [0.0] * len(sizes)
-    joint: list[float] = []  # of all attributes of a clique together
+    single: list[Floats] = [np.zeros(0)] * len(model.domain)
+    joint: list[Floats] = []  # bounds of the cells of each clique, axes as they were drawn
+    drawn: list[list[int]] = []
     tree = model.tree
-    for clique, parent, separator in zip(tree.cliques, tree.parents, tree.separators, strict=True):
-        slack = 0.0
-        if separator:
-            slack = single[separator[0]] if len(separator) == 1 else joint[parent]
-        cells = math.prod(sizes[a] for a in separator)
+    for clique, parent, separator, belief in zip(
+        tree.cliques, tree.parents, tree.separators, model.beliefs, strict=True
+    ):
+        known = list(separator)
+        if not separator:
+            error = np.zeros(1)
+        elif len(separator) == 1:
+            error = single[separator[0]]
+        else:
+            error = sum_to(joint[parent], drawn[parent], known).ravel()
         for attribute in clique:
-            if attribute not in separator:
-                single[attribute] = slack + sizes[attribute]
-                cells *= sizes[attribute]
-                slack += cells
-        joint.append(slack)
+            if attribute in separator:
+                continue
+            table = sum_to(belief, clique, (*known, attribute)).reshape(error.size, -1)
+            mass = table.sum(axis=1, keepdims=True)
+            given = np.divide(table, mass, out=np.zeros_like(table), where=mass > 0)
+            single[attribute] = 1.0 + error @ np.abs(given - table.sum(axis=0))
+            error = (1.0 + error[:, None] * given).ravel()
+            known.append(attribute)
+        joint.append(error.reshape([model.domain.attributes[a].size for a in known]))
+        drawn.append(known)
     return single
 
 

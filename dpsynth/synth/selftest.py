@@ -25,7 +25,7 @@ from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
 from dpsynth.synth.pgm.model import GraphicalModel
-from dpsynth.synth.sampling import one_way_slack
+from dpsynth.synth.sampling import one_way_bounds
 
 Floats = NDArray[np.float64]
 
@@ -82,14 +82,17 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
     pairs = list(itertools.combinations(range(len(names)), 2))
     alarm = FALSE_ALARM / (len(names) + len(pairs))
     ratios = {}
-    slack = one_way_slack(model.graph)
+    bounds = one_way_bounds(model.graph)
     for number, name in enumerate(names):
         observed = np.bincount(codes[:, number], minlength=sizes[number])
         expected = model.marginal((name,))
-        off = float(np.abs(observed - expected * (len(codes) / expected.sum())).sum())
+        expected *= len(codes) / expected.sum()
+        bins = model.partitions[name]
+        mass = np.bincount(bins, weights=expected)[bins]
+        share = np.divide(expected, mass, out=np.ones_like(mass), where=mass > 0)
+        slack = 1.0 + bounds[number][bins] * share  # of the bin, then of the code inside it
         ratios[name] = max(
-            _ratio(observed, expected, alarm),
-            off / (slack[number] + sizes[number]),  # bins, then one row a fine code
+            _ratio(observed, expected, alarm), float((np.abs(observed - expected) / slack).max())
         )
     checks.append(_worst("one-way tables", ratios))
     if not pairs:
@@ -98,11 +101,11 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
     if len(codes) > _PAIR_ROWS:
         rng = np.random.default_rng(seed)
         chosen = codes[rng.choice(len(codes), _PAIR_ROWS, replace=False)]
-    bins = [model.partitions[name][chosen[:, i]] for i, name in enumerate(names)]
+    binned = [model.partitions[name][chosen[:, i]] for i, name in enumerate(names)]
     ratios = {}
     for i, j in pairs:
         expected = model.graph.marginal((names[i], names[j]))
-        observed = np.bincount(bins[i] * expected.shape[1] + bins[j], minlength=expected.size)
+        observed = np.bincount(binned[i] * expected.shape[1] + binned[j], minlength=expected.size)
         ratios[f"{names[i]} x {names[j]}"] = _ratio(observed, expected, alarm)
     checks.append(_worst("pairs of columns, measured or not", ratios))
     return checks

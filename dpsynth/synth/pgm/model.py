@@ -109,7 +109,7 @@ class GraphicalModel:
             return np.ones(())
         for number, clique in enumerate(self.tree.cliques):
             if set(wanted) <= set(clique):
-                return _sum_to(self.beliefs[number], clique, wanted)
+                return sum_to(self.beliefs[number], clique, wanted)
         return self._eliminate(wanted)
 
     def _eliminate(self, wanted: Scope) -> Floats:
@@ -152,12 +152,11 @@ class GraphicalModel:
             )
 
 
-def _sum_to(table: Floats, clique: Scope, scope: Scope) -> Floats:
-    """Sum a table over the attributes outside `scope`; axes in the order of `scope`."""
-    kept = [a for a in clique if a in scope]
-    axes = tuple(i for i, a in enumerate(clique) if a not in scope)
-    summed: Floats = table.sum(axis=axes)
-    return np.transpose(summed, [kept.index(a) for a in scope])
+def sum_to(table: Floats, axes: Sequence[int], scope: Sequence[int]) -> Floats:
+    """Sum a table over the axes outside `scope`; axes of the result in the order of `scope`."""
+    kept = [a for a in axes if a in scope]
+    summed: Floats = table.sum(axis=tuple(i for i, a in enumerate(axes) if a not in scope))
+    return np.ascontiguousarray(np.transpose(summed, [kept.index(a) for a in scope]))
 
 
 def _conditional(table: Floats, clique: Scope, separator: Scope) -> Floats:
@@ -183,4 +182,4 @@ def _join(
         table = np.einsum(f"{terms[0]},{terms[1]}->{terms[2]}", table, factor, optimize=True)
         held = kept
     guard(scope)
-    return _sum_to(table, held, scope)
+    return sum_to(table, held, scope)
