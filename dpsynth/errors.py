@@ -58,6 +58,21 @@ class LedgerDamagedError(DpsynthError):
     exit_code = 5
 
 
+class SpentError(DpsynthError):
+    """A run stopped after its budget was reserved: the budget stays spent.
+
+    Args:
+        cause: What stopped it; its exit code is kept.
+    """
+
+    def __init__(self, cause: DpsynthError) -> None:
+        fix = f"{cause.fix} " if cause.fix else ""
+        super().__init__(
+            cause.what, where=cause.where, fix=f"{fix}The budget of this run stays spent."
+        )
+        self.exit_code = cause.exit_code
+
+
 class VerificationError(DpsynthError):
     """Something that was signed does not hold."""
 

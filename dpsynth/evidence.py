@@ -64,11 +64,11 @@ FIELDS: dict[str, Field] = {
     "guarantee.max_rows_per_unit": Field("rows kept of one unit at most", _DECLARED),
     "guarantee.epsilon": Field("decimal string; the release's (epsilon, delta)", _DECLARED),
     "guarantee.delta": Field("decimal string", _DECLARED),
-    "guarantee.rho": Field("decimal string; zCDP rho that was charged", _PUBLIC),
+    "guarantee.rho": Field("decimal string; zCDP rho that was reserved", _PUBLIC),
     "guarantee.epsilon_charged": Field(
         "decimal string; epsilon of the charged rho at delta", _PUBLIC
     ),
-    "guarantee.assurance_class": Field("A, B or N", _DECLARED),
+    "guarantee.assurance_class": Field("A, B or N, with what is open", _DECLARED),
     "guarantee.assurance_meaning": Field("sentence", _DECLARED),
     "guarantee.tail_probability": Field("bound on P[privacy loss > epsilon]", _PUBLIC),
     "guarantee.curve": Field("[[false alarm rate, largest hit rate], ...]", _PUBLIC),
@@ -86,7 +86,9 @@ FIELDS: dict[str, Field] = {
     "budget.lineage_epsilon_after": Field(
         "decimal string; epsilon of all releases so far", _PUBLIC
     ),
-    "budget.release_number": Field("this is reservation number k of the lineage", _PUBLIC),
+    "budget.release_number": Field(
+        "this is reservation number k of the lineage, refused and lost runs included", _PUBLIC
+    ),
     "budget.stages": Field("[{stage, description, rho}] charged in this release", _PUBLIC),
     "accounting.method": Field("sentence", _DECLARED),
     "accounting.cross_check": Field("[{accountant, epsilon}] at the stated delta", _PUBLIC),
@@ -257,9 +259,12 @@ def from_predicate(tree: Mapping[str, Any]) -> PublicEvidence:
             name = f"{section}.{key}"
             if name not in FIELDS or not FIELDS[name].public:
                 raise DisclosureError(f"Public evidence has no field {name!r}.")
+            disclosure = Disclosure(leaf["provenance"])
+            if disclosure not in FIELDS[name].allowed:
+                raise DisclosureError(f"Evidence field {name!r} may not be {disclosure.value}.")
             facts[name] = PublicFact(
                 value=leaf["value"],
-                disclosure=Disclosure(leaf["provenance"]),
+                disclosure=disclosure,
                 ledger_seq=leaf.get("ledger_ref"),
             )
     return PublicEvidence(facts)

@@ -125,7 +125,7 @@ def terms(e: Evidence) -> Pairs:
                 epsilon=numbers.up(e["guarantee.epsilon"], 6),
                 delta=numbers.up(e["guarantee.delta"], 4),
                 odds=numbers.one_in(float(e["guarantee.delta"])),
-                rho=numbers.up(e["guarantee.rho"]),
+                rho=numbers.up(e["budget.charged_rho"]),
                 charged=numbers.up(e["guarantee.epsilon_charged"]),
             ),
         ),

@@ -14,6 +14,7 @@ from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.errors import InputError
 from dpsynth.release.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.release.steps import sample_text
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
@@ -120,7 +121,7 @@ def sample(
             "was fitted with another dictionary.", where=str(model), fix="Give the one it used."
         )
     chosen = _seed(seed)
-    table = codec.decode(fitted.sample(rows, seed=chosen), seed=chosen)
+    table = sample_text(fitted, codec, rows, seed=chosen)
     format_ = out.suffix.removeprefix(".")
     if format_ == "parquet":
         table = codec.typed(table)

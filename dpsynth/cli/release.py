@@ -178,6 +178,13 @@ def execute(
     if not quiet:
         _say_columns(plan)
     with Ledger.open(ledger_path(ledger)) as book, steps(quiet=quiet) as progress:
+        known = book.lineages()
+        if not quiet and plan.settings.lineage not in known:
+            warn(
+                f"Lineage {plan.settings.lineage} is new and gets a whole budget of epsilon "
+                f"{plan.terms.total.epsilon:g}. If these people have a lineage already, stop and "
+                f"use it. Known: {', '.join(known) or 'none'}."
+            )
         return run(plan, ledger=book, signer=signer, target=target, progress=progress)
 
 
@@ -198,9 +205,14 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "rho_remaining": evidence["budget.remaining_rho"],
         "rows": evidence["release.rows"],
         "warnings": evidence["data.warnings"],
-        "reasons": evidence["policy.verdict"]["reasons"],
+        "failed_gates": failed_gates(outcome),
         "ledger_head": {"seq": outcome.head.seq, "digest": outcome.head.digest},
     }
+
+
+def failed_gates(outcome: Outcome) -> list[str]:
+    """Return the titles of the gates that failed: what was found is raw and stays in the report."""
+    return [gate.title for gate in outcome.verdict.outcomes if not gate.passed]
 
 
 def say_outcome(outcome: Outcome) -> None:
@@ -213,8 +225,8 @@ def say_outcome(outcome: Outcome) -> None:
         say(f"  certificate  {outcome.bundle / 'public' / 'certificate.pdf'}")
     else:
         say(f"Refused by policy {evidence['policy.name']}; no data was written.", "bold red")
-        for reason in evidence["policy.verdict"]["reasons"]:
-            say(f"  - {reason}")
+        for title in failed_gates(outcome):
+            say(f"  - {title}: not met; the internal report says why")
     say(f"  report       {outcome.bundle / 'internal' / 'report.pdf'} (internal)")
     say(
         f"  budget       rho {float(evidence['budget.charged_rho']):.6f} spent, "

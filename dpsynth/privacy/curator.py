@@ -85,7 +85,7 @@ class Curator:
         rho: Budget of this Curator in zCDP rho, at most what the reservation holds.
 
     Raises:
-        InputError: rho or max_rows_per_unit is out of range.
+        InputError: rho or max_rows_per_unit is out of range, or the table is not bounded to it.
     """
 
     def __init__(
@@ -100,6 +100,12 @@ class Curator:
             raise InputError("must be finite and positive.", where="rho")
         if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
             raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
+        if table.max_rows is None or table.max_rows > max_rows_per_unit:
+            raise InputError(
+                "The table holds more rows of one unit than the sensitivity allows for.",
+                where="max_rows_per_unit",
+                fix="Bound the table to that number of rows per unit first.",
+            )
         self._table: MarginalSource | None = table
         self._reservation = reservation
         self._rows = max_rows_per_unit

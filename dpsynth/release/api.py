@@ -20,7 +20,7 @@ from dpsynth.release.pipeline import Outcome, run
 from dpsynth.release.places import ledger_path
 from dpsynth.release.prepare import load_release_signer, prepare
 from dpsynth.release.settings import ReleaseSettings, load_settings
-from dpsynth.release.steps import fit_model, open_table
+from dpsynth.release.steps import fit_model, open_table, sample_text
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
@@ -86,8 +86,7 @@ class FittedSynthesizer:
         """Draw rows at no further cost; `rows` defaults to the noisy estimate of the table's."""
         chosen = secrets.randbits(63) if seed is None else seed
         count = rows if rows is not None else max(1, round(self.model.total))
-        codes = self.model.sample(count, seed=chosen)
-        return self.codec.typed(self.codec.decode(codes, seed=chosen))
+        return self.codec.typed(sample_text(self.model, self.codec, count, seed=chosen))
 
 
 class Synthesizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from dataclasses import asdict
 from datetime import datetime
@@ -78,12 +79,13 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
     b.add("guarantee.epsilon_charged", decimal_string(epsilon(charged, delta)), POST)
-    b.add("guarantee.assurance_class", assurance, DECLARED)
-    b.add("guarantee.assurance_meaning", wording.ASSURANCE[assurance], DECLARED)
+    letter, meant = wording.ASSURANCE[assurance]
+    b.add("guarantee.assurance_class", letter, DECLARED)
+    b.add("guarantee.assurance_meaning", meant, DECLARED)
     # What an attacker can do is stated for the whole price of the release, not for what ran.
     b.add("guarantee.tail_probability", meaning.tail_probability(rho, eps), POST)
     curve = meaning.trade_off_curve(rho, 101)
-    b.add("guarantee.curve", [[round(float(x), 6), round(float(y), 6)] for x, y in curve], POST)
+    b.add("guarantee.curve", [[round(float(x), 6), _up(float(y))] for x, y in curve], POST)
     b.add("guarantee.right_guesses", meaning.right_guesses(rho), POST)
     b.add("guarantee.hits_at_1_percent", meaning.hit_rate(0.01, rho), POST)
     b.add("guarantee.hits_at_01_percent", meaning.hit_rate(0.001, rho), POST)
@@ -180,8 +182,9 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
 def noisy_warnings(run: Run) -> list[dict[str, str]]:
     """Name the columns whose noisy out-of-domain count stands clearly above its noise.
 
-    A function of noisy counts only: one person cannot switch a warning on. The threshold of six
-    standard deviations and one row in a hundred keeps chance warnings below one in a million runs.
+    A function of noisy counts only, so one person changes the chance of a warning by no more than
+    the guarantee allows. The threshold of six standard deviations and one row in a hundred keeps
+    chance warnings below one in a million runs.
     """
     found = []
     for name, count, sigma in run.fitted.model.out_of_domain_counts():
@@ -239,6 +242,11 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
         [{"hazard": h, "status": s, "text": t} for h, s, t in wording.HAZARDS],
         DECLARED,
     )
+
+
+def _up(bound: float) -> float:
+    """Round a bound up to six decimals: a rounded bound is still a bound."""
+    return min(1.0, math.ceil(bound * 1e6) / 1e6)
 
 
 def _charged(run: Run) -> float:

@@ -7,6 +7,7 @@ is listed with its digest in the signed manifest of that folder.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -89,8 +90,10 @@ def write_internal(
         The SHA-256 of the manifest, for the ledger.
     """
     internal = folder / "internal"
-    (internal / "model").mkdir(parents=True)
-    fitted.model.save(internal / "model")
+    internal.mkdir()
+    if public_manifest is not None:  # a refused run leaves nothing behind that makes rows
+        (internal / "model").mkdir()
+        fitted.model.save(internal / "model")
     content = rfc8785.dumps(evidence.predicate())
     rendered = render_pdf(
         report_html(evidence),
@@ -106,7 +109,10 @@ def write_internal(
     predicate = evidence.predicate()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, predicate), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
-    extra = {} if public_manifest is None else {"public_manifest": public_manifest}
+    # The ledger keeps this manifest's digest for ever: the nonce makes it say nothing about rows.
+    extra = {"nonce": secrets.token_hex(32)}
+    if public_manifest is not None:
+        extra["public_manifest"] = public_manifest
     return _write_manifest(internal, evidence, signer, extra)
 
 

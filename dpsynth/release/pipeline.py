@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dpsynth.errors import DpsynthError, SpentError
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import violation_rates
 from dpsynth.policy import Verdict
-from dpsynth.privacy.ledger import Head, Ledger
+from dpsynth.privacy.ledger import Head, Ledger, Reservation
 from dpsynth.release.collect import collect
 from dpsynth.release.examine import Tables, attack_tables, measure_tables
 from dpsynth.release.folder import assembling, publish
@@ -61,12 +62,10 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
 
     Raises:
         BudgetError: The lineage cannot pay; nothing was spent.
-        SelfTestError: The sampler disagrees with its model; the budget is spent.
+        SpentError: Something stopped the run after the reservation; the budget is spent.
     """
-    created = datetime.now(UTC).replace(microsecond=0)
     progress("Reserving the budget in the ledger")
     ledger.register(plan.terms)
-    before = ledger.status(plan.settings.lineage)
     reservation = ledger.reserve(
         plan.settings.lineage,
         plan.settings.name,
@@ -75,6 +74,25 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         unit=plan.unit,
         plan=plan.stages_json(),
     )
+    try:
+        return _run_reserved(
+            plan, reservation, ledger=ledger, signer=signer, target=target, progress=progress
+        )
+    except DpsynthError as error:
+        raise SpentError(error) from None
+
+
+def _run_reserved(
+    plan: Plan,
+    reservation: Reservation,
+    *,
+    ledger: Ledger,
+    signer: Signer,
+    target: Path,
+    progress: Progress,
+) -> Outcome:
+    """Do everything that follows the reservation; whatever it raises, the budget is spent."""
+    created = datetime.now(UTC).replace(microsecond=0)
     with assembling(target) as folder:
         data = open_table(plan, reservation, progress, holdout=plan.settings.holdout)
         model, charged = fit_model(plan, data.train, reservation, progress)
@@ -86,7 +104,7 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         evidence = collect(
             Run(
                 plan=plan,
-                before=before,
+                before=reservation.before,
                 head=ledger.head(),
                 entries=ledger.entries(plan.settings.lineage),
                 issuer=signer.name,

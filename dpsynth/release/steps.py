@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+import numpy as np
+import pyarrow as pa
+
 from dpsynth.errors import SelfTestError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import Reservation
 from dpsynth.release.prepare import Plan
 from dpsynth.release.state import Fitted, OpenData
+from dpsynth.schema.codec import Codec
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Model
 
@@ -35,11 +39,15 @@ def open_table(
     reservation.open_data()
     raw = plan.source.read(plan.columns)
     progress("Encoding by the dictionary")
-    table = CodedTable.build(
-        plan.codec.domain,
-        plan.codec.encode(raw.columns),
-        raw.columns[plan.unit.column] if plan.unit.column else None,
-    )
+    try:
+        codes = plan.codec.encode(raw.columns)
+    except (pa.ArrowException, UnicodeError, OverflowError):
+        # The encoder is total; should it fail all the same, the error's text could hold a cell.
+        raise SelfTestError(
+            "The table could not be encoded.", fix="Please report this as a defect."
+        ) from None
+    labels = raw.columns[plan.unit.column] if plan.unit.column else None
+    table = CodedTable.build(plan.codec.domain, codes, labels)
     progress("Keeping the declared number of rows per unit")
     key = secrets.token_bytes(32)
     kept = table.bounded(plan.unit.max_rows, key)
@@ -49,7 +57,8 @@ def open_table(
         train=train,
         holdout=sealed,
         counts={
-            "rows": table.n_rows,
+            "rows": int(codes.shape[1]),
+            "without_unit": int(codes.shape[1]) - table.n_rows,
             "units": table.n_units,
             "kept_rows": kept.n_rows,
             "train_rows": train.n_rows,
@@ -90,3 +99,9 @@ def draw(plan: Plan, model: Model, charged: Charged, progress: Progress) -> Fitt
     progress("Decoding the synthetic rows")
     text = plan.codec.decode(codes, seed=secrets.randbits(63))
     return Fitted(model=model, events=charged, codes=codes, text=text, checks=checks)
+
+
+def sample_text(model: Model, codec: Codec, rows: int, *, seed: int) -> pa.Table:
+    """Draw rows as text from a fitted model; sampling and decoding get streams of their own."""
+    first, second = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    return codec.decode(model.sample(rows, seed=int(first)), seed=int(second))

@@ -19,10 +19,11 @@ from dpsynth.schema.declared import (
 
 ASSURANCE = {
     "A": (
-        "Exact integer arithmetic, declared domains, every item in the ledger. The mechanism audit "
-        "on neighbouring inputs is not part of this version."
+        "A, audit open",
+        "Exact integer arithmetic, declared domains, every item in the ledger. Class A also asks "
+        "for an audit of the mechanism on neighbouring inputs, which is not part of this version.",
     ),
-    "B": "Idealised arithmetic or a third-party core that could not be taken apart.",
+    "B": ("B", "Idealised arithmetic or a third-party core that could not be taken apart."),
 }
 ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
@@ -30,8 +31,8 @@ ACCOUNTING = (
     "reported."
 )
 ENTROPY = (
-    "Operating-system entropy through OpenDP's discrete Gaussian and noisy-max mechanisms on "
-    "integers; noise has no seed."
+    "OpenDP's discrete Gaussian and noisy-max mechanisms on integers, fed by a cryptographic "
+    "generator that the operating system seeds; nobody can set a seed."
 )
 AUDIT = (
     "not_run",
@@ -41,7 +42,11 @@ AUDIT = (
 )
 HAZARDS = (
     ("Floating-point noise", "handled", "Noise is integer noise inside the measurement."),
-    ("Random number source", "handled", "Noise uses operating-system entropy and takes no seed."),
+    (
+        "Random number source",
+        "handled",
+        "Noise comes from a cryptographic generator that the operating system seeds.",
+    ),
     (
         "Domain taken from the data",
         "handled",
@@ -60,13 +65,20 @@ HAZARDS = (
     ),
     (
         "Selection and tuning",
-        "handled",
-        "Selected marginals are charged; no setting is tuned on the data.",
+        "partly",
+        "Selected marginals are charged and dpsynth tunes nothing on the data; what the operator "
+        "learns from internal reports and then changes is not covered.",
     ),
     (
         "Release decided by internal tests",
         "accepted",
-        "That this release passed its internal policy is one bit that no budget covers.",
+        "That this release passed its internal policy, and how many earlier runs did not, is "
+        "decided on real rows and covered by no budget.",
+    ),
+    (
+        "Malformed source file",
+        "partly",
+        "Neighbours are tables as they were read: a stray quote in a CSV file can join rows.",
     ),
     (
         "Running time and resource use",
@@ -120,14 +132,16 @@ def unprotected(dictionary: Dictionary, unit: PrivacyUnit) -> list[str]:
         f"{dictionary.codebook or 'no codebook named'}.",
         f"That one unit is one {unit.name} and that at most {unit.max_rows} "
         f"{'row is' if unit.max_rows == 1 else 'rows are'} kept of it.",
-        "That a release was made and that its internal checks did not refuse it.",
+        "That this release was made, that its internal checks did not refuse it, and how many "
+        "earlier runs of the lineage there were.",
+        "How the source file divides into rows: the guarantee is about rows as they were read.",
     ]
 
 
 def poor_uses(unit: PrivacyUnit, treatments: tuple[Treatment, ...]) -> list[str]:
     """Return what the data are not good for, from declared facts only."""
     uses = [
-        "Decisions about a single person: no row describes anybody.",
+        "Decisions about a single person: no row was copied; one may match somebody by chance.",
         "Small groups: counts near the noise in the table above mean nothing.",
         "Significance tests as if the rows were real: they ignore the noise.",
         "Relations among three or more columns beyond what measured pairs imply.",

@@ -45,7 +45,7 @@ def unique_texts(
             yield pa.array([], type=pa.string()), np.full(len(chunk), -1, dtype=np.int64)
             continue
         try:
-            coded = chunk.dictionary_encode()
+            coded = bytes_of(chunk).dictionary_encode()
             texts = _to_text(coded.dictionary, date_format, truth)
         except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
             raise InputError(
@@ -56,17 +56,32 @@ def unique_texts(
         yield pc.utf8_trim_whitespace(texts), places.astype(np.int64)
 
 
+def bytes_of(values: pa.Array) -> pa.Array:
+    """Return text and bytes of every layout as large binary, other columns as they are.
+
+    Arrow does not check the text of a file: a cell that is no UTF-8 must not raise anywhere.
+    """
+    kind = values.type
+    if pa.types.is_fixed_size_binary(kind):
+        return values.cast(pa.binary()).cast(pa.large_binary())
+    if (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    ):  # fmt: skip
+        plain = pa.binary_view() if pa.types.is_string_view(kind) else pa.binary()
+        wide = pa.large_binary() if pa.types.is_large_string(kind) else plain
+        return values.view(wide).cast(pa.large_binary())
+    if pa.types.is_binary(kind) or pa.types.is_binary_view(kind):
+        return values.cast(pa.large_binary())
+    return values
+
+
 def _to_text(values: pa.Array, date_format: str | None, truth: tuple[str, str]) -> pa.Array:
     kind = values.type
     if pa.types.is_boolean(kind):
         return pa.array([truth[0] if v else truth[1] for v in values.to_pylist()], type=pa.string())
     if date_format is not None and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return _days_to_text(values, date_format)
-    if pa.types.is_fixed_size_binary(kind):
-        values = values.cast(pa.binary())
-    elif pa.types.is_large_binary(kind) or pa.types.is_large_string(kind):
-        values = values.cast(pa.large_binary())
-    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+    if pa.types.is_large_binary(kind):
         try:
             return values.cast(pa.string())
         except pa.ArrowInvalid:
@@ -82,7 +97,8 @@ def _days_to_text(values: pa.Array, date_format: str) -> pa.Array:
         values = pc.floor_temporal(values, unit="day").cast(pa.timestamp("s"), safe=False)
         days = values.cast(pa.int64()).to_numpy(zero_copy_only=False) // 86400
     else:
-        days = values.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False)
+        days = values.cast(pa.date32(), safe=False).cast(pa.int32())
+        days = days.to_numpy(zero_copy_only=False)
     texts = []
     for day in (np.asarray(days, dtype=np.int64) + _EPOCH).tolist():
         inside = 1 <= day <= date.max.toordinal()

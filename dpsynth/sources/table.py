@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
-from dpsynth.schema.texts import unique_texts
+from dpsynth.schema.texts import bytes_of, unique_texts
 from dpsynth.sources.counting import Query, count_marginals
 
 __all__ = ["CodedTable", "MarginalSource", "Query"]
@@ -35,6 +35,11 @@ class MarginalSource(Protocol):
     @property
     def domain(self) -> Domain:
         """The coded domain of the rows."""
+        ...
+
+    @property
+    def max_rows(self) -> int | None:
+        """Rows of one unit at most; None if nobody has bounded them, and then no noise fits."""
         ...
 
     def count(self, queries: Sequence[Query]) -> list[NDArray[np.int64]]:
@@ -58,12 +63,14 @@ class CodedTable:
         codes: Columns, shape (d, n), C order.
         units: Unit of each row, int64 (n,), dense: 0..n_units-1.
         digests: Digest of the label of each unit, uint8 (n_units, 16). It exists only in memory.
+        max_rows: Rows of one unit at most, stamped by :meth:`bounded`; None if not bounded yet.
     """
 
     domain: Domain
     codes: Codes
     units: NDArray[np.int64]
     digests: NDArray[np.uint8]
+    max_rows: int | None
 
     def __post_init__(self) -> None:
         """Check shapes and codes: the counting kernel trusts them."""
@@ -82,11 +89,15 @@ class CodedTable:
     ) -> CodedTable:
         """Make a table.
 
-        With labels, rows of one label (compared as text without surrounding spaces) are one unit;
-        all blank labels together are ONE unit, which can only protect more. Without labels each row
-        is a unit. Its label is then its own content and how many identical rows stand above it, not
-        its place in the file: places would shift for everybody when one row is removed, and with
-        them the split; this label stays (among identical rows it does not matter which one goes).
+        With labels, rows of one label (compared byte by byte, without surrounding spaces) are one
+        unit. Rows with a blank label belong to nobody that could be protected and are left out, row
+        by row: were they one unit, removing one person would change which rows of the others are
+        kept, by more than the declared maximum.
+
+        Without labels each row is a unit. Its label is then its own content and how many identical
+        rows stand above it, not its place in the file: places would shift for everybody when one
+        row is removed, and with them the split; this label stays (among identical rows it does not
+        matter which one goes).
 
         Args:
             domain: The coded domain.
@@ -96,21 +107,17 @@ class CodedTable:
         codes = np.ascontiguousarray(codes)
         if unit_labels is None:
             units = np.arange(codes.shape[1], dtype=np.int64)
-            return cls(domain=domain, codes=codes, units=units, digests=_row_digests(codes))
-        places: dict[str, int] = {}
-        parts = []
-        for texts, at in unique_texts(unit_labels, date_format=None, truth=("true", "false")):
-            seen = [places.setdefault(text, len(places)) for text in [*texts.to_pylist(), ""]]
-            parts.append(np.array(seen, dtype=np.int64)[at])
-        found = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-        used, units = np.unique(found, return_inverse=True)
-        labels = list(places)
-        digests = [_digest(labels[place].encode()) for place in used.tolist()]
+            digests = _row_digests(codes)
+            return cls(domain=domain, codes=codes, units=units, digests=digests, max_rows=1)
+        labels, places = _labels(unit_labels)
+        named = places >= 0
+        used, units = np.unique(places[named], return_inverse=True)
         return cls(
             domain=domain,
-            codes=codes,
+            codes=np.ascontiguousarray(codes[:, named]),
             units=units.reshape(-1).astype(np.int64),
-            digests=_stack(digests),
+            digests=_stack([_digest(labels[place]) for place in used.tolist()]),
+            max_rows=None,
         )
 
     @property
@@ -146,7 +153,7 @@ class CodedTable:
         sizes = np.bincount(self.units, minlength=self.n_units)
         large = np.flatnonzero(sizes[self.units] > max_rows)
         if not len(large):
-            return self
+            return replace(self, max_rows=max_rows)
         order = large[np.argsort(self.units[large], kind="stable")]
         units = self.units[order]
         first = np.flatnonzero(np.append(True, units[1:] != units[:-1]))
@@ -155,7 +162,7 @@ class CodedTable:
         ranked = np.lexsort((priority, units))
         keep = np.ones(self.n_rows, dtype=bool)
         keep[order[ranked[number >= max_rows]]] = False
-        return self._rows(keep)
+        return replace(self._rows(keep), max_rows=max_rows)
 
     def split(self, fraction: float, key: bytes) -> tuple[CodedTable, CodedTable]:
         """Return (train, holdout): each unit goes whole to one side.
@@ -180,7 +187,32 @@ class CodedTable:
             codes=np.ascontiguousarray(self.codes[:, keep]),
             units=units.reshape(-1).astype(np.int64),
             digests=self.digests[used],
+            max_rows=self.max_rows,
         )
+
+
+def _labels(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Return different labels as bytes, and the place of each row among them; -1 if blank."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    places: dict[bytes, int] = {}
+    parts = [np.zeros(0, dtype=np.int64)]
+    for chunk in chunks:
+        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
+        raw = bytes_of(plain)
+        if pa.types.is_large_binary(raw.type):
+            coded = raw.dictionary_encode()
+            texts, at = coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy()
+            found = [(texts, at.astype(np.int64))]
+        else:
+            found = [
+                ([text.encode() for text in texts.to_pylist()], at)
+                for texts, at in unique_texts(raw, date_format=None, truth=("true", "false"))
+            ]
+        for texts, at in found:
+            stripped = [text.strip() for text in texts]
+            seen = [places.setdefault(t, len(places)) if t else -1 for t in stripped]
+            parts.append(np.array([*seen, -1], dtype=np.int64)[at])
+    return list(places), np.concatenate(parts)
 
 
 def _digest(label: bytes) -> bytes:

@@ -38,8 +38,8 @@ def manifest_problem(predicate: Mapping[str, Any]) -> str:
             "folder": str(),
             "ledger": {"head_seq": int(), "head_digest": str(), **more},
             **extra,
-        } if not more and set(extra) <= {"public_manifest"}:
-            if isinstance(extra.get("public_manifest", ""), str):
+        } if not more and set(extra) <= {"nonce", "public_manifest"}:
+            if all(isinstance(value, str) for value in extra.values()):
                 return ""
     return "Does not say which release and ledger entry it belongs to."
 

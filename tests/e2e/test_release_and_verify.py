@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from steward import HEADER, Desk, rows_of, write_csv
 
 from dpsynth.privacy.ledger import Ledger
@@ -100,6 +103,42 @@ def test_a_refused_release_writes_no_data_and_stays_spent(desk: Desk) -> None:
     with Ledger.open(desk.ledger) as book:
         assert book.status("clinic").spent_rho > 0
     assert desk.verify(bundle).code == 0
+    assert not (bundle / "internal" / "model").exists()
+    assert "Synthetic rows equal real ones" in answer.out
+    assert not re.search(r"found|0\.0", answer.text.split("Refused", 1)[1].split("budget")[0])
+
+
+def test_a_corrupt_table_says_that_the_budget_is_spent(desk: Desk) -> None:
+    table = pa.table({name: [row[i] for row in rows_of(500)] for i, name in enumerate(HEADER)})
+    path = desk.folder / "data.parquet"
+    parquet.write_table(table, path)
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = bytes(len(content) // 2 - 4)
+    path.write_bytes(bytes(content))
+    answer = desk.release("--data", str(path))
+    assert answer.code == 2, answer.text
+    assert "stays spent" in answer.err
+    with Ledger.open(desk.ledger) as book:
+        assert book.status("clinic").spent_rho > 0
+
+
+def test_households_are_bounded_and_split_whole(desk: Desk) -> None:
+    dictionary = (desk.folder / "dictionary.yaml").read_text()
+    unit = "privacy_unit: {kind: column, column: number}"
+    old = "privacy_unit: {kind: row, note: one row is one person}"
+    (desk.folder / "dictionary.yaml").write_text(dictionary.replace(old, unit))
+    rows = [(f"P{i // 3:06d}", *row[1:]) for i, row in enumerate(rows_of(6000))]
+    write_csv(desk.folder / "data.csv", rows)
+    asked = desk.release()
+    assert asked.code == 2
+    assert "must be declared" in asked.err
+    answer = desk.release("--max-rows-per-unit", "2", "--unit-name", "household")
+    assert answer.code == 0, answer.text
+    with Ledger.open(desk.ledger) as book:
+        events = [e for entry in book.entries() for e in entry.payload.get("events", ())]
+    assert {event["sensitivity"] for event in events} <= {2, 4}
+    other = desk.release("--max-rows-per-unit", "1", "--unit-name", "person", name="other")
+    assert other.code == 2, "the unit of a lineage is fixed"
 
 
 def test_more_rows_from_a_model_cost_nothing(desk: Desk) -> None:

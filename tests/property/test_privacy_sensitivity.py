@@ -27,6 +27,7 @@ class Rows:
     """Exact counts of coded rows."""
 
     domain = DOMAIN
+    max_rows = 1
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows

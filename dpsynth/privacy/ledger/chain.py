@@ -164,8 +164,8 @@ def damaged(what: str) -> LedgerDamagedError:
     return LedgerDamagedError(
         what,
         where="ledger",
-        fix="Nothing was spent or opened. Restore the newest intact copy of the ledger; until "
-        "then the budget that it guards counts as spent.",
+        fix="Restore the newest intact copy of the ledger; until then the budget that it guards "
+        "counts as spent.",
     )
 
 

@@ -98,6 +98,14 @@ class Ledger:
         def decide(replay: Replay) -> Draft | None:
             recorded = replay.terms.get(terms.lineage)
             if recorded is None:
+                twin = next((n for n in replay.terms if _alike(n) == _alike(terms.lineage)), None)
+                if twin is not None:
+                    raise InputError(
+                        f"is spelt almost like the lineage {twin}.",
+                        where=f"lineage {terms.lineage}",
+                        fix=f"Write {twin} if these are the same people; else choose a name that "
+                        "nobody can mistake for it.",
+                    )
                 return terms.lineage, Kind.REGISTER, terms.to_json()
             for label, old, new in (
                 ("total epsilon", recorded.total.epsilon, terms.total.epsilon),
@@ -179,8 +187,11 @@ class Ledger:
         if not rho > 0 or tight_epsilon(rho, budget.delta) > budget.epsilon * (1 + _SLACK):
             raise InputError("The price in rho exceeds the epsilon of the release.", where=release)
 
+        found: list[LineageStatus] = []
+
         def decide(replay: Replay) -> Draft:
             status = _status(replay, lineage)
+            found.append(status)
             terms = status.terms
             if (unit.relation, unit.column) != (terms.relation, terms.unit_column):
                 raise InputError(
@@ -201,17 +212,28 @@ class Ledger:
             }
             return lineage, Kind.RESERVE, payload
 
-        return Reservation(self._book, lineage, release, self._book.write(decide).seq)
+        entry = self._book.write(decide)
+        return Reservation(self._book, lineage, release, entry.seq, found[-1])
 
 
 class Reservation:
-    """The right to spend what one reserve entry set aside. Made by :meth:`Ledger.reserve`."""
+    """The right to spend what one reserve entry set aside. Made by :meth:`Ledger.reserve`.
 
-    def __init__(self, book: Book, lineage: str, release: str, seq: int) -> None:
+    Attributes:
+        lineage: The people whose budget it is.
+        release: Name of the release.
+        seq: Number of the reserve entry.
+        before: The lineage as the reservation found it, under the same lock.
+    """
+
+    def __init__(
+        self, book: Book, lineage: str, release: str, seq: int, before: LineageStatus
+    ) -> None:
         self._book = book
         self.lineage = lineage
         self.release = release
         self.seq = seq
+        self.before = before
 
     @property
     def record(self) -> ReleaseRecord:
@@ -238,6 +260,12 @@ class Reservation:
 
         def payload(record: ReleaseRecord) -> dict[str, Any]:
             self._in(record, ReleaseState.OPEN, {})
+            if any(event.sensitivity < record.max_rows for event in events):
+                raise InputError(
+                    f"An event claims less than the {record.max_rows} rows per unit that the "
+                    "release was reserved for.",
+                    where=self.release,
+                )
             check_affordable(record.charged_rho + cost, record.reserved_rho, self.release)
             return {
                 "events": [event.to_json() for event in events],
@@ -298,6 +326,11 @@ def check_affordable(charged: Fraction, reserved: float, where: str) -> None:
             where=where,
             fix="Nothing was drawn. Ask fewer questions or reserve a larger epsilon.",
         )
+
+
+def _alike(name: str) -> str:
+    """Return what two spellings of one name share: its letters and digits, case aside."""
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def _status(replay: Replay, lineage: str) -> LineageStatus:

@@ -90,6 +90,7 @@ class ReleaseRecord:
         epsilon: Privacy loss that was reserved, at `delta`.
         delta: See epsilon.
         reserved_rho: The same in zCDP rho.
+        max_rows: Rows of one unit at most: no event may claim a smaller sensitivity.
         charged_rho: Exact sum of its events.
         state: How far it has come.
         digests: Digests of its artefacts, once committed.
@@ -100,6 +101,7 @@ class ReleaseRecord:
     epsilon: float
     delta: float
     reserved_rho: float
+    max_rows: int
     charged_rho: Fraction = Fraction(0)
     state: ReleaseState = ReleaseState.RESERVED
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -203,6 +205,7 @@ class Replay:
                 epsilon=parse_decimal(payload["epsilon"], where="ledger"),
                 delta=parse_decimal(payload["delta"], where="ledger"),
                 reserved_rho=parse_decimal(payload["rho"], where="ledger"),
+                max_rows=payload["max_rows"],
             )
             _require(record.reserved_rho > 0)
             _require(Fraction(record.reserved_rho) <= self.status(lineage).remaining_rho)
@@ -225,7 +228,9 @@ def _advance(record: ReleaseRecord, entry: Entry) -> ReleaseRecord:
             return replace(record, state=ReleaseState.VOID)
         case Kind.CHARGE:
             _require(record.state is ReleaseState.OPEN)
-            cost = total_rho(from_json(event) for event in payload["events"])
+            events = [from_json(event) for event in payload["events"]]
+            _require(all(event.sensitivity >= record.max_rows for event in events))
+            cost = total_rho(events)
             _require(payload["rho"] == decimal_string(float_up(cost)))
             charged = record.charged_rho + cost
             _require(charged <= Fraction(record.reserved_rho))

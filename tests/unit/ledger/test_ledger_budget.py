@@ -29,8 +29,8 @@ def event(rho: float = 0.01) -> GaussianEvent:
         stage="one-way",
         attributes=("a",),
         cells=3,
-        sigma=math.sqrt(0.5 / rho) * (1 + 1e-9),
-        sensitivity=1,
+        sigma=2 * math.sqrt(0.5 / rho) * (1 + 1e-9),
+        sensitivity=2,
         rho=rho,
     )
 
@@ -260,3 +260,26 @@ def test_a_release_costs_milliseconds(reserve: Reserve, record_property) -> None
     seconds = (time.perf_counter() - start) / 10
     record_property("seconds_per_release", seconds)
     assert seconds < 2.0
+
+
+def test_a_reservation_knows_what_it_found_under_the_lock(reserve: Reserve, path: Path) -> None:
+    """Two runs that start together must not both believe that they are the first."""
+    first, second = reserve("one"), reserve("two")
+    assert (first.before.releases, second.before.releases) == (0, 1)
+    assert first.before.spent_rho == 0
+    assert second.before.spent_rho > 0
+
+
+@pytest.mark.parametrize("name", ["People", "people.", "PEO-PLE"])
+def test_a_name_spelt_almost_alike_is_no_fresh_budget(
+    ledger: Ledger, terms: LineageTerms, name: str
+) -> None:
+    with pytest.raises(InputError, match="almost like the lineage people"):
+        ledger.register(replace(terms, lineage=name))
+
+
+def test_no_event_may_claim_fewer_rows_per_unit_than_reserved(reserve: Reserve) -> None:
+    reservation = reserve()
+    reservation.open_data()
+    with pytest.raises(InputError, match="2 rows per unit"):
+        reservation.charge([replace(event(), sensitivity=1)])

@@ -58,8 +58,8 @@ reservation = reserve(ledger, "killed")
 begin(2)
 reservation.open_data()
 begin(3)
-reservation.charge([GaussianEvent(stage="s", attributes=("a",), cells=1, sigma=10.0,
-                                  sensitivity=1, rho=0.0051)])
+reservation.charge([GaussianEvent(stage="s", attributes=("a",), cells=1, sigma=20.0,
+                                  sensitivity=2, rho=0.0051)])
 begin(4)
 reservation.commit({})
 begin(5)

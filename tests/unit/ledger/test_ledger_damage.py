@@ -149,7 +149,7 @@ def test_a_forged_entry_with_a_right_digest_is_found(
 def charged(rho: str) -> dict:
     """A charge of reservation 5, which holds 0.0243."""
     event = {"mechanism": "discrete gaussian", "stage": "s", "attributes": ["a"], "cells": 1,
-             "scale": "100", "sensitivity": 1, "rho": rho}  # fmt: skip
+             "scale": "200", "sensitivity": 2, "rho": rho}  # fmt: skip
     return {"reservation": 5, "release": "two", "rho": rho, "events": [event]}
 
 

@@ -24,6 +24,7 @@ class Source:
     """Exact counts of a few rows, with a list of what was asked."""
 
     domain = DOMAIN
+    max_rows = 1
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
@@ -246,3 +247,12 @@ def test_a_curator_needs_a_budget(rho: float) -> None:
         MemoryReservation(rho)
     with pytest.raises(InputError):
         make(rows=0)
+
+
+@pytest.mark.parametrize("stamp", [None, 2])
+def test_a_table_that_is_not_bounded_to_the_sensitivity_is_refused(stamp: int | None) -> None:
+    table = Source()
+    table.max_rows = stamp
+    with pytest.raises(InputError, match="more rows of one unit"):
+        Curator(table, reservation=MemoryReservation(1.0), max_rows_per_unit=1, rho=1.0)
+    assert not table.asked

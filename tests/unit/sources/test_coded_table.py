@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def test_bounded_keeps_all_of_small_units_and_c_of_large_ones() -> None:
         kept = whole.bounded(c, KEY)
         assert np.bincount(kept.units).tolist() == np.minimum(sizes, c).tolist()
         assert kept.n_units == whole.n_units
-    assert whole.bounded(int(sizes.max()), KEY) is whole
+    assert bag(whole.bounded(int(sizes.max()), KEY)) == bag(whole)
     assert bag(whole.bounded(2, KEY)) == bag(whole.bounded(2, KEY))
     assert bag(whole.bounded(2, KEY)) != bag(whole.bounded(2, KEY[::-1]))
     with pytest.raises(ValueError, match="max_rows"):
@@ -126,11 +127,47 @@ def test_split_has_the_declared_share_and_never_cuts_a_unit() -> None:
         whole.split(0.5, b"short")
 
 
-def test_labels_compare_as_text_and_blanks_are_one_unit() -> None:
+def test_labels_compare_as_text_and_rows_without_one_are_left_out() -> None:
     codes = np.zeros((2, 7), dtype=np.uint8)
     labels = pa.chunked_array([pa.array(["p", " p ", None, ""]), pa.array([" ", "q", "p"])])
-    assert CodedTable.build(DOMAIN, codes, labels).n_units == 3
-    assert CodedTable.build(DOMAIN, codes, pa.array([1, 1, 2, None, None, 3, 3])).n_units == 4
+    table = CodedTable.build(DOMAIN, codes, labels)
+    assert (table.n_units, table.n_rows) == (2, 4)
+    table = CodedTable.build(DOMAIN, codes, pa.array([1, 1, 2, None, None, 3, 3]))
+    assert (table.n_units, table.n_rows) == (3, 5)
+
+
+def test_labels_that_are_no_text_stay_different_units() -> None:
+    codes = np.zeros((2, 3), dtype=np.uint8)
+    labels = pa.array([b"M\xfcller", b"M\xf6ller", b"M\xfcller"], pa.binary())
+    assert CodedTable.build(DOMAIN, codes, labels).n_units == 2
+
+
+def test_only_bounding_stamps_a_table_with_units() -> None:
+    codes = np.zeros((2, 3), dtype=np.uint8)
+    assert CodedTable.build(DOMAIN, codes).max_rows == 1
+    table = CodedTable.build(DOMAIN, codes, pa.array(["p", "p", "q"]))
+    assert table.max_rows is None
+    assert table.bounded(2, KEY).max_rows == 2
+    assert table.bounded(1, KEY).split(0.5, KEY)[0].max_rows == 1
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_removing_one_person_changes_only_their_rows(kept: int) -> None:
+    """Also among people whose label is blank or no text: the kept rows of others stay the same."""
+    rng = np.random.default_rng(3)
+    names = rng.choice(["", "a", "b", "c", "d"], 200).tolist()
+    raw = [n.encode() + (b"\xfc" if i % 3 == 0 and n else b"") for i, n in enumerate(names)]
+    codes = np.stack([np.arange(200) % 50, np.arange(200) % 4]).astype(np.uint8)
+
+    def kept_of(stay: np.ndarray) -> Counter[tuple[int, ...]]:
+        labels = pa.array([raw[i] for i in np.flatnonzero(stay)], pa.binary())
+        return Counter(bag(CodedTable.build(DOMAIN, codes[:, stay], labels).bounded(kept, KEY)))
+
+    whole = kept_of(np.ones(200, dtype=bool))
+    for person in sorted(set(raw)):
+        fewer = kept_of(np.array([label != person for label in raw]))
+        assert not fewer - whole, "rows of others appear"
+        assert sum((whole - fewer).values()) == (0 if not person else kept)
     empty = CodedTable.build(DOMAIN, codes[:, :0], pa.array([], pa.string()))
     assert (empty.n_rows, empty.n_units) == (0, 0)
     assert [x.n_rows for x in empty.split(0.5, KEY)] == [0, 0]
