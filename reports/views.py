@@ -19,7 +19,7 @@ Evidence = PublicEvidence | ReleaseEvidence
 Pairs = list[tuple[str, str | Markup]]
 
 UNIT_LIMIT = 28  #: characters of the unit inside a sentence
-TERM_LINES = (2, 1, 2, 3, 2, 4, 2, 2, 2, 1)  #: most lines of each term on the certificate
+TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
 _USES_SHOWN = 6
 

@@ -174,7 +174,7 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
         ],
         DECLARED,
     )
-    b.add("data.unprotected", wording.unprotected(plan.dictionary, plan.unit), DECLARED)
+    b.add("data.unprotected", wording.unprotected(plan.unit), DECLARED)
     b.add("data.warnings", noisy_warnings(run), POST)
     b.add("data.raw_counts", dict(run.data.counts), RAW)
 

@@ -109,6 +109,14 @@ class ReleaseSettings:
                     where=label,
                     fix="Use at most 64 letters, digits, points, dashes and underscores.",
                 )
+        if self.unit_name is not None and not (
+            0 < len(self.unit_name.strip()) <= 40 and self.unit_name.isprintable()
+        ):
+            raise InputError(
+                "must be one to 40 printable characters.",
+                where="privacy.unit_name",
+                fix="Say in a word what one unit is, for example patient.",
+            )
         if not 0.0 < self.holdout <= 0.5:
             raise InputError("must lie in (0, 0.5].", where="holdout", fix="0.2 is usual.")
         if self.attacks not in {"quick", "off"}:

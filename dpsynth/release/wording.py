@@ -10,7 +10,6 @@ from dpsynth.schema.declared import (
     CategoryDomain,
     Column,
     DateDomain,
-    Dictionary,
     NumericDomain,
     OpenDomain,
     PatternDomain,
@@ -125,11 +124,10 @@ def domain_words(column: Column) -> str:
     assert_never(column.domain)
 
 
-def unprotected(dictionary: Dictionary, unit: PrivacyUnit) -> list[str]:
+def unprotected(unit: PrivacyUnit) -> list[str]:
     """Return the facts that the owner declares public."""
     return [
-        "Names, kinds, domains and bounds of the columns, declared by the data owner from: "
-        f"{dictionary.codebook or 'no codebook named'}.",
+        "Names, kinds, domains and bounds of the columns, as the data owner declared them.",
         f"That one unit is one {unit.name} and that at most {unit.max_rows} "
         f"{'row is' if unit.max_rows == 1 else 'rows are'} kept of it.",
         "That this release was made, that its internal checks did not refuse it, and how many "
