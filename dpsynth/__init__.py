@@ -14,13 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpsynth.release.api import Synthesizer, release, verify
+    from dpsynth.pipeline.api import Synthesizer, release, verify
 
 __all__ = ["Synthesizer", "release", "verify"]
 
 
 def __getattr__(name: str) -> Any:
     """Resolve the public names on first use."""
+    if name == "attacks":
+        return import_module("dpsynth.attacks")
     if name in __all__:
-        return getattr(import_module("dpsynth.release.api"), name)
+        return getattr(import_module("dpsynth.pipeline.api"), name)
     raise AttributeError(f"module 'dpsynth' has no attribute {name!r}")

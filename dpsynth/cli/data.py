@@ -13,8 +13,8 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.errors import InputError
-from dpsynth.release.examine import Tables, attack_tables, measure_tables, read_coded
-from dpsynth.release.steps import sample_text
+from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.pipeline.steps import sample_text
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary

@@ -17,9 +17,9 @@ from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import execute, say_outcome, summary
 from dpsynth.cli.trust import say_report
 from dpsynth.errors import InputError, MissingExtraError
-from dpsynth.release import load_settings
+from dpsynth.pipeline import load_settings
 from dpsynth.signing.keys import init_trial_authority, load_roots
-from dpsynth.verify import verify_bundle
+from dpsynth.verification import verify_bundle
 
 
 def demo(

@@ -9,9 +9,9 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table
 from dpsynth.errors import InputError
+from dpsynth.pipeline.places import ledger_path
 from dpsynth.privacy.accountant import epsilon
 from dpsynth.privacy.ledger import Head, Ledger
-from dpsynth.release.places import ledger_path
 
 app = typer.Typer(
     help="The budget of the people: what is spent and what is left.", no_args_is_help=True

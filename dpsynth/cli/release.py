@@ -11,8 +11,7 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps, warn
-from dpsynth.privacy.ledger import Ledger
-from dpsynth.release import (
+from dpsynth.pipeline import (
     Outcome,
     Plan,
     ReleaseSettings,
@@ -22,7 +21,8 @@ from dpsynth.release import (
     prepare,
     run,
 )
-from dpsynth.release.places import ledger_path
+from dpsynth.pipeline.places import ledger_path
+from dpsynth.privacy.ledger import Ledger
 
 
 def settings_from(file: Path | None, **changes: Any) -> ReleaseSettings:

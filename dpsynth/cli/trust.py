@@ -11,10 +11,10 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import prompt
+from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder, ledger_path
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.release.places import PASSPHRASE_VARIABLE, keys_folder, ledger_path
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
-from dpsynth.verify import VerificationReport, verify_bundle
+from dpsynth.verification import VerificationReport, verify_bundle
 
 keys = typer.Typer(
     help="Keys for signing. A trial authority is made locally.", no_args_is_help=True

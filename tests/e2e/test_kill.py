@@ -18,7 +18,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.release import ReleaseSettings, load_release_signer, prepare, run
+from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
 
 folder, point = Path(sys.argv[1]), int(sys.argv[2])
 settings = ReleaseSettings(

@@ -16,8 +16,8 @@ import rfc8785
 
 from dpsynth.errors import SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
-from dpsynth.release.prepare import Plan
-from dpsynth.release.state import Fitted
+from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.state import Fitted
 from dpsynth.reports.datasheet import datasheet_markdown
 from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
@@ -27,7 +27,7 @@ from dpsynth.signing.keys import Signer
 from dpsynth.signing.manifest import MANIFEST, manifest_statement
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
-from dpsynth.verify.part import SIGNATURE_FIELD
+from dpsynth.verification.part import SIGNATURE_FIELD
 
 CERTIFICATE_PAGES = 2
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.pipeline.prepare import Plan
 from dpsynth.policy import Verdict
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import Entry, Head, LineageStatus
-from dpsynth.release.prepare import Plan
 from dpsynth.results import AttackResult, FidelityResult
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Check, Model

@@ -17,7 +17,7 @@ from dpsynth.errors import InputError, LedgerDamagedError
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE
 from dpsynth.signing.statement import statement
-from dpsynth.verify import Severity, VerificationReport, VerificationVerdict, verify_bundle
+from dpsynth.verification import Severity, VerificationReport, VerificationVerdict, verify_bundle
 
 
 def against(report: VerificationReport) -> dict[str, set[str]]:
@@ -289,7 +289,7 @@ def test_hostile_envelopes_become_findings(
 def test_a_huge_manifest_is_not_read(
     bundle: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpsynth.verify.part.MAX_ENVELOPE", 1000)
+    monkeypatch.setattr("dpsynth.verification.part.MAX_ENVELOPE", 1000)
     assert check(bundle / "public", issuer) == {MANIFEST: {"file_too_large"}}
 
 

@@ -19,9 +19,9 @@ from dpsynth.errors import InputError, LedgerDamagedError
 from dpsynth.signing.chain import common_name
 from dpsynth.signing.manifest import MANIFEST
 from dpsynth.signing.trial import is_trial
-from dpsynth.verify.evidence import disagreement, facts, value_of
-from dpsynth.verify.part import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, check_part
-from dpsynth.verify.report import Finding, Severity, VerificationReport, shown
+from dpsynth.verification.evidence import disagreement, facts, value_of
+from dpsynth.verification.part import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verification.report import Finding, Severity, VerificationReport, shown
 
 
 class LedgerLike(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 from dpsynth.errors import DisclosureError
 from dpsynth.evidence import FIELDS, SCHEMA_VERSION, from_predicate
-from dpsynth.verify.report import shown
+from dpsynth.verification.report import shown
 
 _LABELS = {
     "release": "release.id",

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from dpsynth.errors import SelfTestError
+from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.state import Fitted, OpenData
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import Reservation
-from dpsynth.release.prepare import Plan
-from dpsynth.release.state import Fitted, OpenData
 from dpsynth.schema.codec import Codec
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Model

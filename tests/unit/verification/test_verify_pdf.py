@@ -18,9 +18,9 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
-from dpsynth.verify import pdf as pdf_module
-from dpsynth.verify import verify_bundle
-from dpsynth.verify.pdf import ExpectedPdf, check_pdf
+from dpsynth.verification import pdf as pdf_module
+from dpsynth.verification import verify_bundle
+from dpsynth.verification.pdf import ExpectedPdf, check_pdf
 
 EVIDENCE = b'{"epsilon":"1"}'
 NAME = "evidence.public.json"

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from typing import Any
 
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
+from dpsynth.pipeline import wording
+from dpsynth.pipeline.state import Run
 from dpsynth.privacy import meaning
 from dpsynth.privacy.accountant import cross_check, epsilon, total_rho
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.release import wording
-from dpsynth.release.state import Run
 from dpsynth.results import Disclosure, decimal_string
 from dpsynth.synth import registry
 

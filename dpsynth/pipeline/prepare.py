@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpsynth.errors import InputError
+from dpsynth.pipeline.folder import check_target
+from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder
+from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.policy import Policy, load_policy
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import LineageTerms
 from dpsynth.privacy.unit import PrivacyUnit, Relation
-from dpsynth.release.folder import check_target
-from dpsynth.release.places import PASSPHRASE_VARIABLE, keys_folder
-from dpsynth.release.settings import ReleaseSettings
 from dpsynth.results import decimal_string
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary

@@ -14,18 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from dpsynth.pipeline.folder import check_target
+from dpsynth.pipeline.places import ledger_path
+from dpsynth.pipeline.prepare import load_release_signer, prepare
+from dpsynth.pipeline.run import Outcome, run
+from dpsynth.pipeline.settings import ReleaseSettings, load_settings
+from dpsynth.pipeline.steps import fit_model, open_table, sample_text
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.release.folder import check_target
-from dpsynth.release.pipeline import Outcome, run
-from dpsynth.release.places import ledger_path
-from dpsynth.release.prepare import load_release_signer, prepare
-from dpsynth.release.settings import ReleaseSettings, load_settings
-from dpsynth.release.steps import fit_model, open_table, sample_text
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
 from dpsynth.synth.api import Model
-from dpsynth.verify import VerificationReport, verify_bundle
+from dpsynth.verification import VerificationReport, verify_bundle
 
 
 def _silent(text: str) -> None:

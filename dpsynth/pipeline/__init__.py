@@ -1,8 +1,8 @@
 """One release from declared settings to a signed bundle, and the plan that prices it."""
 
-from dpsynth.release.pipeline import Outcome, run
-from dpsynth.release.prepare import Plan, check_destination, load_release_signer, prepare
-from dpsynth.release.settings import ReleaseSettings, load_settings
+from dpsynth.pipeline.prepare import Plan, check_destination, load_release_signer, prepare
+from dpsynth.pipeline.run import Outcome, run
+from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 
 __all__ = [
     "Outcome",

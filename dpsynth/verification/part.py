@@ -21,9 +21,9 @@ from dpsynth.signing.chain import CertificatePath
 from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, sha256
 from dpsynth.signing.statement import Statement, parse_statement
-from dpsynth.verify.evidence import evidence_problem, manifest_problem, value_of
-from dpsynth.verify.pdf import MAX_PDF, ExpectedPdf, check_pdf
-from dpsynth.verify.report import Finding, Severity, shown
+from dpsynth.verification.evidence import evidence_problem, manifest_problem, value_of
+from dpsynth.verification.pdf import MAX_PDF, ExpectedPdf, check_pdf
+from dpsynth.verification.report import Finding, Severity, shown
 
 EVIDENCE = "evidence.dsse.json"
 SIGNATURE_FIELD = "Issuer"

@@ -18,15 +18,15 @@ import numpy as np
 from dpsynth.errors import DpsynthError, SpentError
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import violation_rates
+from dpsynth.pipeline.collect import collect
+from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables
+from dpsynth.pipeline.folder import assembling, publish
+from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
+from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
+from dpsynth.pipeline.steps import Progress, draw, fit_model, open_table
 from dpsynth.policy import Verdict
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
-from dpsynth.release.collect import collect
-from dpsynth.release.examine import Tables, attack_tables, measure_tables
-from dpsynth.release.folder import assembling, publish
-from dpsynth.release.package import write_internal, write_public, write_synthetic
-from dpsynth.release.prepare import Plan
-from dpsynth.release.state import Examined, Fitted, OpenData, Run
-from dpsynth.release.steps import Progress, draw, fit_model, open_table
 from dpsynth.results import Result
 from dpsynth.signing.keys import Signer
 
@@ -54,7 +54,7 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
     """Run one prepared release into the folder `target`.
 
     Args:
-        plan: What :func:`dpsynth.release.prepare.prepare` checked.
+        plan: What :func:`dpsynth.pipeline.prepare.prepare` checked.
         ledger: The ledger of the lineage.
         signer: Who signs.
         target: Bundle folder; must not exist.
