@@ -25,6 +25,9 @@ from dpsynth.pipeline.places import ledger_path
 from dpsynth.privacy.ledger import Ledger
 
 
+_MANY_ROWS = 6
+
+
 def settings_from(file: Path | None, **changes: Any) -> ReleaseSettings:
     """Return the release file with the options of the command line on top."""
     return (load_settings(file) if file else ReleaseSettings()).override(**changes)
@@ -240,5 +243,11 @@ def _say_columns(plan: Plan) -> None:
         if treatment.treatment != "modelled":
             how = treatment.treatment.replace("_", " ")
             warn(f"Column {treatment.column} is {how}: {treatment.reason}")
+    if plan.unit.max_rows >= _MANY_ROWS:
+        warn(
+            f"Up to {plan.unit.max_rows} rows of one {plan.unit.name} are kept, so the noise is "
+            f"{plan.unit.max_rows} times that of one row. Fewer rows often give better data: "
+            "try --max-rows-per-unit 2 or 3. Choose without looking at the rows."
+        )
     for column in plan.extra_columns:
         warn(f"Column {column} is in the file but not in the dictionary; it is ignored.")
