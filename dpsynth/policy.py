@@ -335,7 +335,7 @@ def _find(gate: Gate, metrics: Mapping[str, Metric]) -> tuple[GateStatus, Value,
         elif part == "verdict" and verdict is not None:
             value = verdict.value
     if _holds(gate, value):
-        return GateStatus.PASS, value, f"{gate.limit_text}: kept"
+        return GateStatus.PASS, value, "kept"
     return GateStatus.FAIL, value, f"found {value}, must be {gate.limit_text}: {gate.reason}"
 
 

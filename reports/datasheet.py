@@ -14,9 +14,10 @@ _TEMPLATE = """# {title}: synthetic data
 Release **{name}** ({id}), issued {created} by {issuer}. Review by {review_by}.
 
 ## What it is
-{rows} rows and {columns} columns that a model generated. No row describes a person. The model was
-fitted under differential privacy: epsilon {epsilon}, delta {delta}, for one {unit}
-(neighbours: {relation}; at most {max_rows} rows of one unit).
+{rows} rows and {columns} columns that a model generated. No row was copied; one may match somebody
+by chance, and so may a made-up identifier. The model was fitted under differential privacy:
+epsilon {epsilon}, delta {delta}, for one {unit} (neighbours: {relation}; rows kept of one unit: at
+most {max_rows}).
 
 ## How it was made
 Method `{method}`; every query of the confidential table was charged to a privacy ledger. Values

@@ -24,7 +24,6 @@ from dpsynth.pipeline import (
 from dpsynth.pipeline.places import ledger_path
 from dpsynth.privacy.ledger import Ledger
 
-
 _MANY_ROWS = 6
 
 

@@ -37,6 +37,10 @@ def check_target(target: Path) -> None:
         probe.mkdir()
         (probe / "probe").write_bytes(b"")
         shutil.rmtree(probe)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(
+            "is a file and not a folder.", where=str(parent), fix="Choose another --out."
+        ) from None
     except OSError as error:
         raise InputError(
             f"cannot be written ({type(error).__name__}).",

@@ -92,7 +92,6 @@ def _run_reserved(
     progress: Progress,
 ) -> Outcome:
     """Do everything that follows the reservation; whatever it raises, the budget is spent."""
-    created = datetime.now(UTC).replace(microsecond=0)
     with assembling(target) as folder:
         data = open_table(plan, reservation, progress, holdout=plan.settings.holdout)
         model, charged = fit_model(plan, data.train, reservation, progress)
@@ -100,6 +99,9 @@ def _run_reserved(
         examined = _examine(plan, data, fitted, progress)
         progress("Judging by the policy")
         verdict = plan.policy.evaluate(_metrics(fitted, examined))
+        # From here on nothing follows the rows: the time of issue and the time of signing, a moment
+        # later, say nothing about how long the private part took.
+        created = datetime.now(UTC).replace(microsecond=0)
         files = write_synthetic(folder, plan, fitted) if verdict.passed else []
         evidence = collect(
             Run(

@@ -82,7 +82,8 @@ HAZARDS = (
     (
         "Running time and resource use",
         "accepted",
-        "Time, memory and warnings of the machine are visible to its operator only.",
+        "Time, memory and warnings of the machine are visible to its operator; the documents carry "
+        "only the time of issue and of signing, both after the last look at the rows.",
     ),
     (
         "Rollback of the ledger",
