@@ -63,6 +63,8 @@ def number(value: float | int | str | None, digits: int = 3) -> str | Markup:
         return "–"
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
     if not math.isfinite(value):
