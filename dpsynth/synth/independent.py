@@ -14,7 +14,7 @@ from dpsynth.privacy.curator import Curator
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import PlannedStage
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import DESCRIPTION, STAGE, check_domain, measure_one_ways
+from dpsynth.synth.oneway import DESCRIPTION, STAGE, check_domain, measure_one_ways, one_way_queries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,8 @@ class IndependentSynthesizer:
             InputError: The domain or the price cannot work.
         """
         check_domain(domain, rho, self.label)
-        return (PlannedStage(stage=STAGE, description=DESCRIPTION, queries=len(domain), rho=rho),)
+        queries = one_way_queries(domain)
+        return (PlannedStage(stage=STAGE, description=DESCRIPTION, queries=queries, rho=rho),)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Spend the whole budget on one-way counts."""

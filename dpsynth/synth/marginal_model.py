@@ -20,7 +20,7 @@ from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
 from dpsynth.synth.numeric import sum_bins
-from dpsynth.synth.oneway import OneWays, coarse_variance
+from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.persist import load_parts, save_parts
 from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
@@ -78,11 +78,11 @@ class MarginalModel:
         partitions = one_ways.partitions
         observations = [
             Observation(
-                attributes=m.attributes,
-                values=sum_bins(m.values, partitions[name]),
-                variance=coarse_variance(m, partitions[name]),
+                attributes=(name,),
+                values=sum_bins(estimate.values, partitions[name]),
+                variance=estimate.bin_variance(partitions[name]),
             )
-            for m, name in zip(one_ways.measurements, one_ways.domain.names, strict=True)
+            for name, estimate in zip(one_ways.domain.names, one_ways.estimates, strict=True)
         ] + [
             Observation(
                 attributes=m.attributes,
@@ -126,27 +126,31 @@ class MarginalModel:
     def expected_error(self, attributes: Sequence[str]) -> float | None:
         """Return the typical absolute noise of a cell, in rows, of a measured marginal.
 
-        The mean of the absolute value of the noise, sigma * sqrt(2 / pi); None where this set of
-        attributes was not measured by itself.
+        The mean of the absolute value of the noise, sigma * sqrt(2 / pi), of the most precise
+        measurement of this set of attributes; None where the set was not measured by itself.
         """
         sigmas = [m.sigma for m in self.measurements if set(m.attributes) == set(attributes)]
-        return min(sigmas) * math.sqrt(2.0 / math.pi) if sigmas else None
+        return _typical(min(sigmas)) if sigmas else None
 
     def errors(self) -> list[dict[str, object]]:
-        """Return {attributes, cells, sigma, typical_error} of everything measured, JSON-ready."""
+        """Return {attributes, cells, sigma, typical_error} of everything measured, JSON-ready.
+
+        A wide column stands here twice: with its own cells, and with its blocks.
+        """
         return [
             {
                 "attributes": list(m.attributes),
                 "cells": m.cells,
                 "sigma": m.sigma,
-                "typical_error": self.expected_error(m.attributes),
+                "typical_error": _typical(m.sigma),
             }
             for m in self.measured
         ]
 
     def out_of_domain_counts(self) -> list[tuple[str, float, float]]:
-        """Return (attribute, noisy count, sigma) of every out-of-domain bucket."""
-        by_name = {m.attributes[0]: m for m in self.measurements if len(m.attributes) == 1}
+        """Return (attribute, noisy count, sigma) of every out-of-domain bucket, as measured."""
+        fine = [m for m in self.measurements if len(m.attributes) == 1 and not m.partitions]
+        by_name = {m.attributes[0]: m for m in fine}
         return [
             (a.name, float(by_name[a.name].values[a.out_of_domain]), by_name[a.name].sigma)
             for a in self.domain
@@ -213,6 +217,11 @@ class MarginalModel:
             scopes=self.graph.scopes,
             potentials=self.graph.potentials,
         )
+
+
+def _typical(sigma: float) -> float:
+    """Return the mean absolute value of Gaussian noise."""
+    return sigma * math.sqrt(2.0 / math.pi)
 
 
 def load_model(folder: Path) -> MarginalModel:

@@ -1,9 +1,11 @@
 """The first stage of every marginal method: the noisy counts of each attribute by itself.
 
-From these the total, the bins and the fine distributions follow at no further cost. How the price
-is shared out: engine notes of this project, section 4.4, after the optimum of independent Gaussian
-measurements (a table of k cells gets a share in proportion to k^(2/3), which minimises the summed
-L1 error).
+From these the total, the bins and the fine distributions follow at no further cost. A column of
+many ordered cells is counted twice in this stage, by cell and in blocks, see ``estimate.py``.
+How the price is shared out: engine notes of this project, section 4.4, after the optimum of
+independent Gaussian measurements (a table of k cells gets a share in proportion to k^(2/3), which
+minimises the summed L1 error). Both levels of a column are priced by the number of its blocks, so
+that one wide column does not take from the others what its cells are too many to make use of.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.calibrate import MIN_RHO
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
 from dpsynth.privacy.measurement import Codes, MarginalQuery, Measurement
-from dpsynth.schema.domain import Domain
-from dpsynth.synth.numeric import coarsen, estimate_total, project_simplex, sum_bins
+from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total
+from dpsynth.synth.numeric import MAX_BINS, coarsen, distribution, max_bins_for, sum_bins
 
 Floats = NDArray[np.float64]
 
 STAGE = "one-way"
-DESCRIPTION = "Noisy counts of every column by itself, at fine resolution."
+DESCRIPTION = (
+    "Noisy counts of every column by itself, at fine resolution; wide columns also in blocks."
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +39,8 @@ class OneWays:
 
     Attributes:
         domain: The fine domain.
-        measurements: One a column, in domain order.
+        measurements: One or two a column.
+        estimates: Unbiased counts of each column, its levels combined, in domain order.
         total: Estimated number of rows, at least 1.
         fine: Expected counts of each column on the simplex of that total.
         partitions: Bin of every fine code, by attribute name.
@@ -42,6 +48,7 @@ class OneWays:
 
     domain: Domain
     measurements: tuple[Measurement, ...]
+    estimates: tuple[Estimate, ...]
     total: float
     fine: tuple[Floats, ...]
     partitions: Mapping[str, Codes]
@@ -87,7 +94,7 @@ def check_domain(domain: Domain, rho: float, label: str | None) -> None:
                 where=attribute.name,
                 fix="Declare fewer categories or wider bins.",
             )
-    if sum(a.size for a in domain) > MAX_CELLS_PER_RUN:
+    if one_way_cells(domain) > MAX_CELLS_PER_RUN:
         raise InputError(
             f"The columns have more than {MAX_CELLS_PER_RUN} codes together.",
             where="domain",
@@ -95,37 +102,72 @@ def check_domain(domain: Domain, rho: float, label: str | None) -> None:
         )
     if label is not None and label not in domain.names:
         raise InputError("is not a column of the domain.", where=f"label {label}")
-    # Shares go by cells^(2/3) <= 2155, so none is below a quarter of rho / (2155 columns).
+    # Shares go by cells^(2/3) <= 2155 over at most two tables a column, so none, also of half the
+    # price, is below rho / (8620 columns).
     if not (math.isfinite(rho) and rho / (1e4 * len(domain)) >= MIN_RHO):
         raise InputError("is too small to share out.", where="rho", fix="Choose a larger epsilon.")
 
 
-def measure_one_ways(curator: Curator, rho: float) -> OneWays:
-    """Spend `rho` on the counts of every column and derive totals, distributions and bins."""
+def one_way_queries(domain: Domain) -> int:
+    """Return the number of queries of the stage."""
+    return len(_tables(domain))
+
+
+def one_way_cells(domain: Domain) -> int:
+    """Return the number of cells of all queries of the stage."""
+    return sum(a.size if p is None else int(p.max()) + 1 for a, p in _tables(domain))
+
+
+def _tables(domain: Domain) -> list[tuple[Attribute, Codes | None]]:
+    """Return what is counted: each column cell by cell and, if it is wide, in blocks."""
+    tables: list[tuple[Attribute, Codes | None]] = []
+    for attribute in domain:
+        tables.append((attribute, None))
+        blocks = block_partition(attribute)
+        if blocks is not None:
+            tables.append((attribute, blocks))
+    return tables
+
+
+def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = None) -> OneWays:
+    """Spend `rho` on the counts of every column and derive total, distributions and bins.
+
+    Args:
+        curator: Who answers.
+        rho: Price of the stage.
+        pair_rho: Price of one pair of columns, from which the number of bins follows; None where
+            no pair will be measured.
+    """
     domain = curator.domain
-    prices = shares(rho, [a.size for a in domain])
+    tables = _tables(domain)
+    blocks_of = {a.name: int(p.max()) + 1 for a, p in tables if p is not None}
+    prices = shares(rho, [blocks_of.get(a.name, a.size) for a, _ in tables])
     measured = curator.measure(
         [
-            MarginalQuery(attributes=(name,), rho=price)
-            for name, price in zip(domain.names, prices, strict=True)
+            MarginalQuery(
+                attributes=(attribute.name,),
+                rho=price,
+                partitions={} if partition is None else {attribute.name: partition},
+            )
+            for (attribute, partition), price in zip(tables, prices, strict=True)
         ],
         stage=STAGE,
     )
-    total = estimate_total(measured)
+    cells = {m.attributes[0]: m for m in measured if not m.partitions}
+    blocks = {m.attributes[0]: m for m in measured if m.partitions}
+    estimates = tuple(combine(cells[name], blocks.get(name)) for name in domain.names)
+    total = estimate_total(estimates)
+    bins = MAX_BINS
+    if pair_rho is not None:
+        # Sigma falls as 1 / sqrt(rho), at any number of rows per unit.
+        bins = max_bins_for(total, measured[0].sigma * math.sqrt(measured[0].rho / pair_rho))
     return OneWays(
         domain=domain,
         measurements=tuple(measured),
+        estimates=estimates,
         total=total,
-        fine=tuple(project_simplex(m.values.astype(np.float64), total) for m in measured),
+        fine=tuple(distribution(a, e, total) for a, e in zip(domain, estimates, strict=True)),
         partitions={
-            a.name: coarsen(a, m.values, m.sigma, total)
-            for a, m in zip(domain, measured, strict=True)
+            a.name: coarsen(a, e, total, bins) for a, e in zip(domain, estimates, strict=True)
         },
     )
-
-
-def coarse_variance(measurement: Measurement, partition: Codes) -> Floats:
-    """Return the noise variance of each bin of a one-way measurement."""
-    counts = np.bincount(partition).astype(np.float64)
-    variance: Floats = measurement.sigma**2 * counts
-    return variance

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.synth.estimate import block_partition
 from dpsynth.synth.oneway import coarse_domain
 
 Floats = NDArray[np.float64]
@@ -27,7 +28,9 @@ Floats = NDArray[np.float64]
 FORMAT = "dpsynth-marginal-model"
 VERSION = 1
 _KEYS = {"format", "version", "method", "total", "domain", "measurements", "scopes"}
-_MEASUREMENT_KEYS = {"attributes", "coarse", "sigma", "rho", "ledger_seq"}
+_MEASUREMENT_KEYS = {"attributes", "level", "sigma", "rho", "ledger_seq"}
+# At which resolution a marginal was counted: fine codes, blocks of them, or the bins of the model.
+_LEVELS = ("cells", "blocks", "bins")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +70,7 @@ def save_parts(
         "measurements": [
             {
                 "attributes": m.attributes,
-                "coarse": sorted(m.partitions),
+                "level": _level(m),
                 "sigma": m.sigma,
                 "rho": m.rho,
                 "ledger_seq": m.ledger_seq,
@@ -128,12 +131,10 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
     _require(all(bool((weight >= 0).all()) for weight in fine))
     measurements = []
     for i, entry in enumerate(head["measurements"]):
-        _require(
-            set(entry) == _MEASUREMENT_KEYS and set(entry["coarse"]) <= set(entry["attributes"])
-        )
+        _require(set(entry) == _MEASUREMENT_KEYS and type(entry["ledger_seq"]) is int)
         names = tuple(entry["attributes"])
-        shape = tuple((coarse if name in entry["coarse"] else domain)[name].size for name in names)
-        _require(type(entry["ledger_seq"]) is int)
+        coarser = _partitions_of(entry["level"], domain.project(names), partitions)
+        shape = tuple(int(coarser[n].max()) + 1 if n in coarser else domain[n].size for n in names)
         measurements.append(
             Measurement(
                 attributes=names,
@@ -141,7 +142,7 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
                 sigma=_positive(entry["sigma"]),
                 rho=_positive(entry["rho"]),
                 ledger_seq=entry["ledger_seq"],
-                partitions={name: partitions[name] for name in entry["coarse"]},
+                partitions=coarser,
             )
         )
     potentials = tuple(
@@ -160,6 +161,26 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
         scopes=scopes,
         potentials=potentials,
     )
+
+
+def _level(measurement: Measurement) -> str:
+    """Return the resolution: one-way counts are fine or in blocks, all others in bins."""
+    if not measurement.partitions:
+        return "cells"
+    return "blocks" if len(measurement.attributes) == 1 else "bins"
+
+
+def _partitions_of(level: object, domain: Domain, bins: Mapping[str, Codes]) -> dict[str, Codes]:
+    """Return the partitions of a measurement: blocks follow from the domain alone."""
+    _require(level in _LEVELS)
+    if level == "cells":
+        return {}
+    if level == "bins":
+        return {name: bins[name] for name in domain.names}
+    blocks = {attribute.name: block_partition(attribute) for attribute in domain}
+    found = {name: partition for name, partition in blocks.items() if partition is not None}
+    _require(len(found) == len(domain))
+    return found
 
 
 def _take(

@@ -137,6 +137,36 @@ def test_out_of_domain_counts_come_from_the_noisy_one_ways() -> None:
     assert model.expected_error(("b", "a")) == model.expected_error(("a", "b"))
 
 
+def test_a_wide_column_is_charged_planned_and_listed_at_both_levels() -> None:
+    size = 300
+    wide = Attribute(
+        name="w",
+        size=size + 2,
+        n_ordered=size,
+        positions=tuple(map(float, range(size))),
+        blank=size,
+        out_of_domain=size + 1,
+    )
+    domain = Domain((wide, Attribute(name="b", size=2)))
+    codes = np.array([np.arange(1000) % size, np.tile([0, 1], 500)])
+    codes[0, :150] = size + 1
+    for method in METHODS:
+        model, curator = fitted(method, domain, codes, 0.5)
+        events = [e for _, e in curator.events if e.stage == "one-way"]
+        assert [(e.attributes, e.cells) for e in events] == [
+            (("w",), 302), (("w",), 18), (("b",), 2),
+        ]  # fmt: skip
+        [stage, *_] = registry.make(method, {}).plan(domain, 0.5)
+        assert stage.queries == len(events)
+        listed = [e for e in model.errors() if len(e["attributes"]) == 1]
+        for entry, event in zip(listed, events, strict=True):
+            assert (entry["cells"], entry["sigma"]) == (event.cells, event.sigma)
+            assert entry["typical_error"] == pytest.approx(event.sigma * 0.7979, rel=1e-3)
+        [(_, count, sigma)] = model.out_of_domain_counts()
+        assert count == model.measurements[0].values[size + 1] and sigma == events[0].sigma
+        assert abs(count - 150) < 9 * sigma
+
+
 def test_the_seed_alone_decides_the_sample() -> None:
     domain, codes = chain(2000, 2)
     model, _ = fitted("mst", domain, codes, 0.05)

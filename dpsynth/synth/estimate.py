@@ -1,0 +1,140 @@
+"""Best estimates of the counts of one column from one or two noisy levels.
+
+A column of many ordered cells is counted twice: every cell, and contiguous blocks of cells. The two
+are combined by generalised least squares, in closed form for two levels (Hay, Rastogi, Miklau and
+Suciu 2010, Boosting the accuracy of differentially private histograms through consistency): a
+range of cells then carries the noise of the blocks it covers, not of each of its cells. All of it
+is post-processing of noisy values and the public domain. What may never be true: a block whose
+shape depends on a row, or a stated variance smaller than that of the estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.schema.domain import Attribute
+
+Floats = NDArray[np.float64]
+
+# Columns of at most this many ordered cells are counted at one level: ranges hardly longer than
+# their cells are not worth half the price.
+TWO_LEVEL_CELLS = 32
+# Blocks of a column: about the branching that Qardaji, Yang and Li (2013, Understanding
+# hierarchical methods) find best. 32 gave the same on large tables and more error on small ones.
+BLOCKS = 16
+
+
+def block_partition(attribute: Attribute) -> Codes | None:
+    """Return the block of each code of an attribute that is counted at two levels, else None.
+
+    The ordered codes fall into BLOCKS runs of equal length, give or take one. Every other code
+    (special, missing, blank, out-of-domain) is a block of its own, so it stays exact.
+    """
+    cells = attribute.n_ordered
+    if cells <= TWO_LEVEL_CELLS:
+        return None
+    line = np.arange(cells, dtype=np.int64) * BLOCKS // cells
+    return np.concatenate([line, np.arange(BLOCKS, BLOCKS + attribute.size - cells)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimate:
+    """Unbiased counts of the codes of one attribute, and their noise.
+
+    Attributes:
+        values: Estimated counts, shape (size,); may be negative.
+        blocks: Block of each code; where one level was measured, each code is a block.
+        cell_variance: Noise variance of a cell as it was measured.
+        block_variance: Noise variance of the estimated sum of each block; sums of two blocks are
+            independent.
+    """
+
+    values: Floats
+    blocks: Codes
+    cell_variance: float
+    block_variance: Floats
+
+    @property
+    def total(self) -> float:
+        """Estimated number of rows."""
+        return float(self.values.sum())
+
+    @property
+    def total_variance(self) -> float:
+        """Noise variance of :attr:`total`."""
+        return float(self.block_variance.sum())
+
+    @property
+    def block_cells(self) -> Codes:
+        """Number of codes in each block."""
+        return np.bincount(self.blocks)
+
+    def sigmas(self) -> Floats:
+        """Return the standard deviation of each cell."""
+        sigmas: Floats = np.sqrt(self.part_variance(self.blocks, np.ones_like(self.blocks)))
+        return sigmas
+
+    def part_variance(self, block: Codes, cells: Codes) -> Floats:
+        """Return the variance of the sum of `cells` codes of each `block`.
+
+        With k codes in the block, the sum of m of them is that of their measured counts plus m/k of
+        the correction to the block, so its variance is v m (1 - m/k) + (m/k)^2 V.
+        """
+        share = cells / self.block_cells[block]
+        variance: Floats = (
+            self.cell_variance * cells * (1.0 - share) + share**2 * self.block_variance[block]
+        )
+        return variance
+
+    def bin_variance(self, partition: Codes) -> Floats:
+        """Return the variance of the sum of each bin of a partition of the codes."""
+        pair = partition * self.block_variance.size + self.blocks
+        pairs, cells = np.unique(pair, return_counts=True)
+        bins, blocks = np.divmod(pairs, self.block_variance.size)
+        variance = np.bincount(bins, weights=self.part_variance(blocks, cells))
+        return variance.astype(np.float64)
+
+
+def combine(cells: Measurement, blocks: Measurement | None) -> Estimate:
+    """Combine the two levels by generalised least squares.
+
+    The sum of a block is the inverse-variance mean of its direct count and of the sum of its cells;
+    what that adds to the sum of the cells is spread over them evenly.
+
+    Args:
+        cells: Noisy counts of every code, shape (size,).
+        blocks: Noisy counts of the blocks, with the partition that made them, or None.
+    """
+    (name,) = cells.attributes
+    values = cells.values.astype(np.float64)
+    fine = cells.sigma**2
+    if blocks is None:
+        return Estimate(
+            values=values,
+            blocks=np.arange(values.size, dtype=np.int64),
+            cell_variance=fine,
+            block_variance=np.full(values.size, fine),
+        )
+    partition = blocks.partitions[name]
+    inside = np.bincount(partition)
+    sums = np.bincount(partition, weights=values)
+    precision = 1.0 / blocks.sigma**2 + 1.0 / (fine * inside)
+    best = (blocks.values / blocks.sigma**2 + sums / (fine * inside)) / precision
+    return Estimate(
+        values=values + ((best - sums) / inside)[partition],
+        blocks=partition,
+        cell_variance=fine,
+        block_variance=(1.0 / precision).astype(np.float64),
+    )
+
+
+def estimate_total(estimates: Sequence[Estimate]) -> float:
+    """Return the number of rows: the inverse-variance mean over columns, at least 1."""
+    sums = np.array([e.total for e in estimates])
+    weights = 1.0 / np.array([e.total_variance for e in estimates])
+    return max(1.0, float(sums @ weights / weights.sum()))
