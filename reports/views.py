@@ -188,12 +188,18 @@ def _stages(e: Evidence) -> list[dict[str, Any]]:
 
 
 def _errors(measured: Sequence[Mapping[str, Any]]) -> list[tuple[Markup, int, str]]:
-    """Group measured marginals by their number of columns: (title, how many, range of errors)."""
-    groups: dict[int, list[float]] = {}
+    """Group measured marginals by their number of columns: (title, how many, range of errors).
+
+    A set of columns that was measured at two resolutions counts once, with its smaller error.
+    """
+    groups: dict[int, dict[tuple[str, ...], float]] = {}
     for item in measured:
-        groups.setdefault(len(item["attributes"]), []).append(float(item["typical_error"]))
+        names, error = tuple(item["attributes"]), float(item["typical_error"])
+        group = groups.setdefault(len(names), {})
+        group[names] = min(error, group.get(names, error))
     rows = []
-    for ways, errors in sorted(groups.items()):
+    for ways, group in sorted(groups.items()):
+        errors = list(group.values())
         title = say(f"fitness.way{ways}") if ways <= 3 else say("fitness.ways", n=ways)
         low, high = numbers.ceiling(min(errors)), numbers.ceiling(max(errors))
         shown = low if low == high else say("fitness.range", low=low, high=high)
