@@ -336,7 +336,8 @@ def _find(gate: Gate, metrics: Mapping[str, Metric]) -> tuple[GateStatus, Value,
             value = verdict.value
     if _holds(gate, value):
         return GateStatus.PASS, value, "kept"
-    return GateStatus.FAIL, value, f"found {value}, must be {gate.limit_text}: {gate.reason}"
+    shown = f"{value:.4g}" if isinstance(value, float) else value
+    return GateStatus.FAIL, value, f"found {shown}, must be {gate.limit_text}: {gate.reason}"
 
 
 def _holds(gate: Gate, value: Value) -> bool:

@@ -22,7 +22,8 @@ most {max_rows}).
 ## How it was made
 Method `{method}`; every query of the confidential table was charged to a privacy ledger. Values
 outside the declared domain share one bucket (`__out_of_domain__` in text columns, blank in
-numeric ones).
+numeric ones). A few blanks and `__out_of_domain__` cells are noise, also in columns where the
+source has none. In CSV a missing number is the code that the source uses; in Parquet it is null.
 
 ## How to use it
 - Treat each count as uncertain: the table of measured marginals in `evidence.dsse.json`

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from dpsynth.cli import data, demo, ledger, policy, release, trust
+from dpsynth.cli.console import say
 
 app = typer.Typer(
     name="dpsynth",
@@ -17,6 +21,24 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        say(f"dpsynth {version('dpsynth')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Private table in; synthetic data and signed evidence out."""
+
+
 app.command("demo")(demo.demo)
 app.command("init")(data.init)
 app.command("check")(release.check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -32,19 +33,30 @@ _Seed = Annotated[
 ]
 
 
+_NUMBER = re.compile(r"[+-]?\d[\d.,:/ -]*")
+
+
 def init(
     data: Annotated[Path, typer.Argument(help="CSV or Parquet file; only its header is read.")],
     out: Annotated[Path, typer.Option("--out", help="Where the draft goes.")] = Path(
         "dictionary.yaml"
     ),
     delimiter: Annotated[str, typer.Option("--delimiter", help="Of a CSV file.")] = ",",
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="Of a CSV file, for example latin-1.")
+    ] = "utf-8",
     json: o.Json = False,
 ) -> None:
     """Write a draft dictionary from the header of a file. A person completes and declares it."""
     if out.exists():
         raise InputError("exists already.", where=str(out), fix="Choose another --out.")
-    columns = open_source(data, delimiter=delimiter, encoding="utf-8").columns()
-    text = draft_dictionary(columns, title=data.stem, file_name=data.name)
+    if len(delimiter) != 1:
+        raise InputError("must be one character.", where="--delimiter")
+    columns = open_source(data, delimiter=delimiter, encoding=encoding).columns()
+    _check_header(columns, data)
+    text = draft_dictionary(
+        columns, title=data.stem, file_name=data.name, delimiter=delimiter, encoding=encoding
+    )
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -54,6 +66,23 @@ def init(
         return
     say(f"Wrote a draft with {len(columns)} columns: {out}")
     say("Declare each column from your codebook, never from the rows, then set status: declared.")
+
+
+def _check_header(columns: Sequence[str], data: Path) -> None:
+    """Refuse a first line that looks like data: it would land in a public file."""
+    if any("\ufffd" in name for name in columns):
+        raise InputError(
+            "has a header that is not written in that encoding.",
+            where=str(data),
+            fix="Name the right one, for example --encoding latin-1.",
+        )
+    numbers = sum(_NUMBER.fullmatch(name.strip()) is not None for name in columns)
+    if numbers * 2 >= len(columns):
+        raise InputError(
+            "begins with a line of numbers, so it seems to have no header.",
+            where=str(data),
+            fix="Add a first line with the names of the columns.",
+        )
 
 
 def attack(
@@ -125,7 +154,7 @@ def sample(
     format_ = out.suffix.removeprefix(".")
     if format_ == "parquet":
         table = codec.typed(table)
-    write_table(table, out, format_, delimiter=described.delimiter)
+    write_table(table, out, format_, delimiter=described.delimiter, encoding=described.encoding)
     if json:
         emit_json({"out": str(out), "rows": rows})
         return

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say, show_table, steps, warn
+from dpsynth.cli.console import complain, emit_json, say, show_table, steps, warn
 from dpsynth.pipeline import (
     Outcome,
     Plan,
@@ -22,7 +22,8 @@ from dpsynth.pipeline import (
     run,
 )
 from dpsynth.pipeline.places import ledger_path
-from dpsynth.privacy.ledger import Ledger
+from dpsynth.pipeline.wording import cells_look_like
+from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
 _MANY_ROWS = 6
 
@@ -46,14 +47,27 @@ def check(
     epsilon: o.Epsilon = None,
     delta: o.Delta = None,
     max_rows_per_unit: o.MaxRows = None,
+    unit_name: o.UnitName = None,
     lineage: o.Lineage = None,
     name: o.Name = None,
+    total_epsilon: o.TotalEpsilon = None,
+    total_delta: o.TotalDelta = None,
     synthesizer: o.Method = None,
+    rows: o.Rows = None,
+    format: o.Format = None,
+    holdout: o.Holdout = None,
+    attacks: o.Attacks = None,
     policy: o.PolicyOption = None,
+    recipient: o.Recipient = None,
+    jurisdiction: o.Jurisdiction = None,
+    purpose: o.Purpose = None,
     ledger: o.LedgerOption = None,
     json: o.Json = False,
 ) -> None:
-    """Check a release and show what it would cost. Reads no row and spends nothing."""
+    """Check a release and show what it would cost. Reads no row and spends nothing.
+
+    Ends with exit code 4 if the lineage cannot pay.
+    """
     plan = prepare(
         settings_from(
             file,
@@ -62,20 +76,35 @@ def check(
             epsilon=epsilon,
             delta=delta,
             max_rows_per_unit=max_rows_per_unit,
+            unit_name=unit_name,
             lineage=lineage,
             name=name,
+            total_epsilon=total_epsilon,
+            total_delta=total_delta,
             synthesizer=synthesizer,
+            rows=rows,
+            format=format,
+            holdout=holdout,
+            attacks=attacks,
             policy=policy,
+            recipient=recipient,
+            jurisdiction=jurisdiction,
+            purpose=purpose,
         )
     )
-    with Ledger.open(ledger_path(ledger)) as book:
-        known = plan.settings.lineage in book.lineages()
-        remaining = book.status(plan.settings.lineage).remaining_rho if known else None
-    left = plan.terms.total_rho if remaining is None else float(remaining)
+    place = ledger_path(ledger)
+    known, left = False, plan.terms.total_rho
+    if place.exists():
+        with Ledger.open(place) as book:
+            book.check_terms(plan.terms)
+            known = plan.settings.lineage in book.lineages()
+            if known:
+                left = float(book.status(plan.settings.lineage).remaining_rho)
+    affordable = plan.rho <= left
     if json:
         emit_json(
             {
-                "affordable": plan.rho <= left,
+                "affordable": affordable,
                 "rho": plan.rho,
                 "remaining_rho": left,
                 "lineage_is_new": not known,
@@ -86,7 +115,20 @@ def check(
                 ],
             }
         )
-        return
+    else:
+        _say_plan(plan, known=known, left=left)
+    if not affordable:
+        raise typer.Exit(4)
+
+
+def _say_plan(plan: Plan, *, known: bool, left: float) -> None:
+    """Show how each column is read, what would be asked, and what would be left."""
+    treated = {t.column: t.treatment.replace("_", " ") for t in plan.codec.treatments}
+    show_table(
+        ("column", "treatment", "cells must look like"),
+        [(c.name, treated[c.name], cells_look_like(c)) for c in plan.dictionary.columns],
+        title="How the columns are read; anything else counts as out of domain",
+    )
     _say_columns(plan)
     show_table(
         ("stage", "what is asked", "queries at most", "rho"),
@@ -187,7 +229,21 @@ def execute(
                 f"{plan.terms.total.epsilon:g}. If these people have a lineage already, stop and "
                 f"use it. Known: {', '.join(known) or 'none'}."
             )
-        return run(plan, ledger=book, signer=signer, target=target, progress=progress)
+        try:
+            return run(plan, ledger=book, signer=signer, target=target, progress=progress)
+        except KeyboardInterrupt:
+            spent = any(r.release == plan.settings.name for r in _open(book, plan))
+            complain(
+                f"Stopped. Nothing was published; the budget of {plan.settings.name} "
+                f"{'stays spent' if spent else 'was not spent'}."
+            )
+            raise typer.Exit(130) from None
+
+
+def _open(book: Ledger, plan: Plan) -> tuple[ReleaseRecord, ...]:
+    """Return the reservations of a plan's lineage that are neither committed nor void."""
+    known = plan.settings.lineage in book.lineages()
+    return book.status(plan.settings.lineage).open_reservations if known else ()
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

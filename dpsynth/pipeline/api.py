@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ class FittedSynthesizer:
         rho: What the fit charged in zCDP rho.
     """
 
-    model: Model
-    codec: Codec
+    model: Model = field(repr=False)
+    codec: Codec = field(repr=False)
     rho: float
 
     def sample(self, rows: int | None = None, *, seed: int | None = None) -> pa.Table:

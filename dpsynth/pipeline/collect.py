@@ -194,7 +194,7 @@ def noisy_warnings(run: Run) -> list[dict[str, str]]:
                     "column": name,
                     "text": "holds values that its dictionary does not declare; they share one "
                     "out-of-domain bucket. Extend the dictionary from the codebook if they mean "
-                    "something.",
+                    "something; numbers need a decimal point and no thousands separator.",
                 }
             )
     return found

@@ -40,7 +40,13 @@ def write_synthetic(folder: Path, plan: Plan, fitted: Fitted) -> list[dict[str, 
     table = fitted.text
     if plan.format == "parquet":
         table = plan.codec.typed(fitted.text)
-    write_table(table, path, plan.format, delimiter=plan.dictionary.delimiter)
+    write_table(
+        table,
+        path,
+        plan.format,
+        delimiter=plan.dictionary.delimiter,
+        encoding=plan.dictionary.encoding,
+    )
     content = path.read_bytes()
     return [
         {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -17,7 +17,12 @@ from dpsynth.privacy.ledger import LineageTerms
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.results import decimal_string
 from dpsynth.schema.codec import Codec
-from dpsynth.schema.dictionary import Dictionary, load_dictionary
+from dpsynth.schema.dictionary import (
+    CategoryDomain,
+    Dictionary,
+    PatternDomain,
+    load_dictionary,
+)
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
@@ -101,6 +106,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             settings.source, delimiter=dictionary.delimiter, encoding=dictionary.encoding
         )
     extra = source.check_against(dictionary)
+    _check_encoding(dictionary, str(settings.dictionary))
     codec = Codec.from_dictionary(dictionary)
     if not len(codec.domain):
         raise InputError(
@@ -134,6 +140,25 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         synthesizer=synthesizer,
         stages=synthesizer.plan(codec.domain, rho),
     )
+
+
+def _check_encoding(dictionary: Dictionary, where: str) -> None:
+    """Refuse a declared text that the declared encoding cannot hold, before anything is spent."""
+    for column in dictionary.columns:
+        domain = column.domain
+        texts = [column.name, *column.missing, *column.special]
+        if isinstance(domain, CategoryDomain):
+            texts += domain.categories
+        if isinstance(domain, PatternDomain):
+            texts += domain.public_groups
+        try:
+            "".join(texts).encode(dictionary.encoding)
+        except UnicodeEncodeError:
+            raise InputError(
+                f"declares text of column {column.name!r} that {dictionary.encoding} cannot hold.",
+                where=where,
+                fix="Correct `encoding`, or the text.",
+            ) from None
 
 
 def check_destination(target: Path) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dpsynth.errors import InputError
+from dpsynth.schema.yamlfile import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEYS: dict[str, frozenset[str]] = {
@@ -140,14 +139,7 @@ def load_settings(path: Path) -> ReleaseSettings:
     Raises:
         InputError: The file cannot be read or has a key that is not known.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot be read ({type(error).__name__}).", where=str(path), fix="Check the path."
-        ) from None
-    except yaml.YAMLError:
-        raise InputError("is not valid YAML.", where=str(path)) from None
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError("is not a release file: expected keys and values.", where=str(path))
     _check_keys(path, "", tree)
@@ -155,9 +147,17 @@ def load_settings(path: Path) -> ReleaseSettings:
         raise InputError("has a version that this dpsynth does not know.", where=str(path))
     section = {name: _section(path, tree, name) for name in ("data", "privacy", "output")}
     total = section["privacy"].get("total") or {}
+    if not isinstance(total, dict):
+        raise InputError("expects epsilon and delta under privacy.total.", where=str(path))
     _check_keys(path, "privacy.total", total)
+    unit_name = section["privacy"].get("unit_name")
+    if unit_name is not None and not isinstance(unit_name, str):
+        raise InputError("must be text.", where="privacy.unit_name", fix="Put it in quotes.")
     recipient, sign = _section(path, tree, "recipient"), _section(path, tree, "sign")
-    method = dict(tree.get("synthesizer") or {})
+    named = tree.get("synthesizer") or {}
+    if not isinstance(named, dict | str):
+        raise InputError("expects a name under synthesizer.", where=str(path))
+    method = {"name": named} if isinstance(named, str) else dict(named)
     rows = section["output"].get("rows", "auto")
 
     def file(value: Any) -> Path | None:
@@ -173,7 +173,7 @@ def load_settings(path: Path) -> ReleaseSettings:
         max_rows_per_unit=_integer(
             section["privacy"].get("max_rows_per_unit"), "max_rows_per_unit"
         ),
-        unit_name=section["privacy"].get("unit_name"),
+        unit_name=unit_name,
         total_epsilon=total.get("epsilon"),
         total_delta=total.get("delta"),
         synthesizer=str(method.pop("name", "mst")),

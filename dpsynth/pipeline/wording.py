@@ -10,6 +10,7 @@ from dpsynth.schema.declared import (
     CategoryDomain,
     Column,
     DateDomain,
+    Kind,
     NumericDomain,
     OpenDomain,
     PatternDomain,
@@ -123,6 +124,20 @@ def domain_words(column: Column) -> str:
         case TextDomain():
             return "free text"
     assert_never(column.domain)
+
+
+def cells_look_like(column: Column) -> str:
+    """Return how a cell of a column must be written to be read, in a few words."""
+    match column.domain:
+        case NumericDomain(lower=lower, upper=upper):
+            kind = "whole number" if column.kind is Kind.INTEGER else "number with decimal point"
+            shape = f"{kind}, {lower:g} to {upper:g}, no thousands separator"
+        case DateDomain(format=written):
+            shape = f"date as {written}, {domain_words(column)}"
+        case _:
+            shape = domain_words(column)
+    codes = ", ".join((*column.missing, *column.special))
+    return f"{shape}; codes: {codes}" if codes else shape
 
 
 def unprotected(unit: PrivacyUnit) -> list[str]:

@@ -31,6 +31,7 @@ _HEAD = """\
 #   meaning  one line for the people who read the certificate
 #   missing  codes that mean "no value", for example: missing: {{'?': unknown}}
 #   special  codes that are no numbers or have a meaning of their own: special: {{'999': not asked}}
+# Numbers in the file need a decimal point and no thousands separator: 1234.5, not 1.234,5.
 # Write categories and codes in quotes: yes, no, 1 and 2020-01-01 are not text in YAML.
 #
 # A column left as `text` is left out of the synthetic table.
@@ -41,7 +42,7 @@ title: {title}
 codebook: ''          # the document that you follow
 file: {file}
 delimiter: {delimiter}
-encoding: utf-8
+encoding: {encoding}
 # label: name         # the column that a model would predict, if there is one
 privacy_unit:
   # Whose presence is protected? `row` if each row is one person. If one person can have several
@@ -58,7 +59,12 @@ _COLUMN = """\
 
 
 def draft_dictionary(
-    column_names: Sequence[str], title: str, file_name: str, *, delimiter: str = ","
+    column_names: Sequence[str],
+    title: str,
+    file_name: str,
+    *,
+    delimiter: str = ",",
+    encoding: str = "utf-8",
 ) -> str:
     """Return a draft ``dictionary.yaml``.
 
@@ -67,6 +73,7 @@ def draft_dictionary(
         title: Title of the table.
         file_name: Name of the data file, without folders.
         delimiter: Delimiter of the file.
+        encoding: Text encoding of the file.
 
     Raises:
         InputError: A name cannot stand in a dictionary; the message gives its place, because a file
@@ -74,7 +81,10 @@ def draft_dictionary(
     """
     lines = [
         _HEAD.format(
-            title=_quote(title), file=_quote(file_name), delimiter=_quote_delimiter(delimiter)
+            title=_quote(title),
+            file=_quote(file_name),
+            delimiter=_quote_delimiter(delimiter),
+            encoding=_quote(encoding),
         )
     ]
     for place, name in enumerate(column_names, 1):

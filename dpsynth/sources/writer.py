@@ -15,10 +15,12 @@ import pyarrow.parquet as pa_parquet
 from dpsynth.errors import InputError
 
 
-def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",") -> None:
+def write_table(
+    table: pa.Table, path: Path, format: str, *, delimiter: str = ",", encoding: str = "utf-8"
+) -> None:
     """Write a table to a new file and flush it to the disk.
 
-    CSV: UTF-8, a header, LF line ends, no quotes unless some text needs them. Parquet: no metadata
+    CSV: a header, LF line ends, no quotes unless some text needs them. Parquet: no metadata
     of a writer program, no time stamps. Null cells of CSV are blank.
 
     Args:
@@ -26,6 +28,7 @@ def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",
         path: The file; it is overwritten.
         format: ``csv`` or ``parquet``.
         delimiter: One character, for CSV.
+        encoding: Of CSV; text that it cannot hold is refused, never replaced.
 
     Raises:
         InputError: The format is unknown or the file cannot be written.
@@ -48,9 +51,18 @@ def write_table(table: pa.Table, path: Path, format: str, *, delimiter: str = ",
             pa_parquet.write_table(plain, buffer, compression="zstd", store_schema=False)
         case _:
             raise InputError(f"The format {format!r} is unknown.", fix="Choose `csv` or `parquet`.")
+    content: bytes | memoryview = buffer.getbuffer()
+    if format == "csv" and encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}:
+        try:
+            content = buffer.getvalue().decode("utf-8").encode(encoding)
+        except UnicodeEncodeError:
+            raise InputError(
+                f"The encoding {encoding} cannot hold a category of the dictionary.",
+                fix="Declare `encoding: utf-8` and save the source in it, or write Parquet.",
+            ) from None
     try:
         with path.open("wb") as handle:
-            handle.write(buffer.getbuffer())
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:

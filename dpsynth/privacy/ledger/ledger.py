@@ -96,34 +96,20 @@ class Ledger:
             raise InputError("The total in rho exceeds the total epsilon.", where=terms.lineage)
 
         def decide(replay: Replay) -> Draft | None:
-            recorded = replay.terms.get(terms.lineage)
-            if recorded is None:
-                twin = next((n for n in replay.terms if _alike(n) == _alike(terms.lineage)), None)
-                if twin is not None:
-                    raise InputError(
-                        f"is spelt almost like the lineage {twin}.",
-                        where=f"lineage {terms.lineage}",
-                        fix=f"Write {twin} if these are the same people; else choose a name that "
-                        "nobody can mistake for it.",
-                    )
-                return terms.lineage, Kind.REGISTER, terms.to_json()
-            for label, old, new in (
-                ("total epsilon", recorded.total.epsilon, terms.total.epsilon),
-                ("total delta", recorded.total.delta, terms.total.delta),
-                ("unit", recorded.unit, terms.unit),
-                ("unit column", recorded.unit_column, terms.unit_column),
-                ("relation", recorded.relation, terms.relation),
-            ):
-                if old != new:
-                    raise InputError(
-                        f"The {label} of this lineage is {old} for ever; {new} was asked for.",
-                        where=f"lineage {terms.lineage}",
-                        fix="Ask for what is registered. Another lineage is right only for "
-                        "other people.",
-                    )
-            return None
+            _check_terms(replay, terms)
+            if terms.lineage in replay.terms:
+                return None
+            return terms.lineage, Kind.REGISTER, terms.to_json()
 
         self._book.write(decide)
+
+    def check_terms(self, terms: LineageTerms) -> None:
+        """Say whether :meth:`register` would accept these terms; writes nothing.
+
+        Raises:
+            InputError: The lineage exists with other terms, or is spelt almost like another one.
+        """
+        _check_terms(self._book.read(), terms)
 
     def lineages(self) -> tuple[str, ...]:
         """Return the names of all lineages, oldest first."""
@@ -326,6 +312,34 @@ def check_affordable(charged: Fraction, reserved: float, where: str) -> None:
             where=where,
             fix="Nothing was drawn. Ask fewer questions or reserve a larger epsilon.",
         )
+
+
+def _check_terms(replay: Replay, terms: LineageTerms) -> None:
+    """Refuse terms that contradict the recorded ones, and names that could be mistaken."""
+    recorded = replay.terms.get(terms.lineage)
+    if recorded is None:
+        twin = next((n for n in replay.terms if _alike(n) == _alike(terms.lineage)), None)
+        if twin is not None:
+            raise InputError(
+                f"is spelt almost like the lineage {twin}.",
+                where=f"lineage {terms.lineage}",
+                fix=f"Write {twin} if these are the same people; else choose a name that nobody "
+                "can mistake for it.",
+            )
+        return
+    for label, old, new in (
+        ("total epsilon", recorded.total.epsilon, terms.total.epsilon),
+        ("total delta", recorded.total.delta, terms.total.delta),
+        ("unit", recorded.unit, terms.unit),
+        ("unit column", recorded.unit_column, terms.unit_column),
+        ("relation", recorded.relation, terms.relation),
+    ):
+        if old != new:
+            raise InputError(
+                f"The {label} of this lineage is {old} for ever; {new} was asked for.",
+                where=f"lineage {terms.lineage}",
+                fix="Ask for what is registered. Another lineage is right only for other people.",
+            )
 
 
 def _alike(name: str) -> str:
