@@ -11,7 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import prompt
-from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder, ledger_path
+from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, existing_ledger, keys_folder
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
 from dpsynth.verification import VerificationReport, verify_bundle
@@ -43,7 +43,7 @@ def verify(
     if ledger is None:
         report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC))
     else:
-        with Ledger.open(ledger_path(ledger)) as book:
+        with Ledger.open(existing_ledger(ledger)) as book:
             report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC), ledger=book)
     if json:
         emit_json(report.to_json())

@@ -30,6 +30,22 @@ def ledger_path(given: str | None = None) -> Path:
     return Path(text).expanduser()
 
 
+def existing_ledger(given: str | None = None) -> Path:
+    """Return the path of a ledger that is only to be read: a typing error must not make one.
+
+    Raises:
+        InputError: There is no ledger.
+    """
+    path = ledger_path(given)
+    if not path.is_file():
+        raise InputError(
+            "There is no ledger.",
+            where=str(path),
+            fix="The first release makes one; name another with --ledger or DPSYNTH_LEDGER.",
+        )
+    return path
+
+
 def keys_folder(given: Path | None = None) -> Path:
     """Return the folder of the trial authority: the option, the environment or the user's."""
     if given is not None:

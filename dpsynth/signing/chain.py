@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
@@ -24,6 +25,17 @@ _ANY_PURPOSE = x509.ObjectIdentifier("2.5.29.37.0")
 PURPOSES = frozenset({DOCUMENT_SIGNING, EMAIL_PROTECTION, _ADOBE_DOCUMENTS, _MICROSOFT_DOCUMENTS})
 
 _MAX_DEPTH = 4
+
+
+#: What reading a certificate that a stranger made can raise; not all of it is a ValueError.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +160,7 @@ def _path(
     )
     try:
         return verifier.verify(leaf, list(intermediates)).chain[-1]
-    except verification.VerificationError:
+    except (verification.VerificationError, *UNREADABLE):
         return None
 
 

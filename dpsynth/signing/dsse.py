@@ -18,17 +18,17 @@ from typing import Any
 
 import rfc8785
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from dpsynth.signing.chain import CertificatePath, common_name, find_path, fingerprint
+from dpsynth.signing.chain import UNREADABLE, CertificatePath, common_name, find_path, fingerprint
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.statement import parse_canonical
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_ENVELOPE = 64 * 2**20
+MAX_ENVELOPE = 16 * 2**20
 
 _MAX_ISSUERS = 4
 
@@ -162,7 +162,7 @@ def _certificate(pem: Any, keyid: str | None = None) -> x509.Certificate:
             certificate.public_key()
             certificate.issuer.rfc4514_string()
             common_name(certificate)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise ValueError("carries a certificate that cannot be read") from None
     if _pem(certificate) != pem:
         raise ValueError("carries a certificate in another spelling than usual")

@@ -45,7 +45,7 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
     """List what a folder holds at any depth, without following links.
 
     Returns:
-        Names of regular files and names of everything else (links, devices, sockets), both as
+        Names of regular files and of everything else (links, devices, empty folders), both as
         paths relative to the folder with ``/`` between parts, sorted.
 
     Raises:
@@ -64,7 +64,7 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
             mode = path.lstat().st_mode
             if stat.S_ISREG(mode):
                 files.append(relative)
-            elif not stat.S_ISDIR(mode):
+            elif not stat.S_ISDIR(mode) or not any(path.iterdir()):
                 others.append(relative)
     return sorted(files), sorted(others)
 

@@ -25,10 +25,13 @@ from dpsynth.verification.report import Finding, Severity, VerificationReport, s
 
 
 class LedgerLike(Protocol):
-    """The one thing that verification asks of a ledger."""
+    """What verification asks of a ledger."""
 
     def verify(self, anchors: Sequence[Any] = ()) -> object:
         """Check the ledger and that it holds each anchor; raise LedgerDamagedError if not."""
+
+    def entries(self, lineage: str | None = None) -> Sequence[Any]:
+        """Return the entries of a lineage, oldest first."""
 
 
 def verify_bundle(
@@ -53,7 +56,11 @@ def verify_bundle(
         raise InputError(
             "No root certificate is given.", fix="Name what you trust with --trust ROOT.pem."
         )
-    if not path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}).", where=str(path)) from None
+    if not folder:
         raise InputError(
             "is not a folder.", where=str(path), fix="Give the bundle, or its public folder."
         )
@@ -145,6 +152,37 @@ def _check_ledger(
         ledger.verify(anchors)
     except LedgerDamagedError as error:
         findings.append(_invalid("ledger", "ledger", shown(error)))
+        return
+    for part in parts.values():
+        if part.manifest is not None and part.evidence is not None and part.spec is not None:
+            problem = _uncommitted(part, ledger)
+            if problem:
+                findings.append(_invalid("not_committed", "ledger", problem))
+
+
+def _uncommitted(part: CheckedPart, ledger: LedgerLike) -> str:
+    """Say why the ledger does not hold this very release as complete; empty if it does.
+
+    The entry that the documents name must be a charge of the release, and the commit of that same
+    reservation must hold the digest of this folder's manifest.
+    """
+    if part.manifest is None or part.evidence is None or part.spec is None:
+        return "The folder could not be read."
+    lineage = str(value_of(part.evidence, "budget.lineage"))
+    entries = list(ledger.entries(lineage))
+    head = next((e for e in entries if e.seq == part.manifest["ledger"]["head_seq"]), None)
+    name = value_of(part.evidence, "release.name")
+    if head is None or head.payload.get("release") != name:
+        return "The entry that the documents name belongs to another release."
+    for entry in entries:
+        if (
+            entry.seq > head.seq
+            and entry.kind == "commit"
+            and entry.payload.get("reservation") == head.payload.get("reservation")
+            and entry.payload["digests"].get(part.spec.folder) == part.digest
+        ):
+            return ""
+    return f"The ledger never committed this {part.spec.folder} part of the release."
 
 
 def _add_notes(part: CheckedPart, at: datetime, findings: list[Finding]) -> None:

@@ -37,6 +37,12 @@ def test_a_release_is_verified_by_a_stranger(desk: Desk) -> None:
     assert checked.code == 0, checked.text
     shutil.copytree(bundle / "public", desk.folder / "received")
     assert desk.verify(desk.folder / "received").code == 0
+    root = str(desk.folder / "keys" / "root.pem")
+    against = desk.run("verify", str(bundle), "--trust", root, "--ledger", str(desk.ledger))
+    assert against.code == 0, against.text
+    typo = desk.run("verify", str(bundle), "--trust", root, "--ledger", "typo.sqlite")
+    assert typo.code == 2
+    assert not (desk.folder / "typo.sqlite").exists()
     with Ledger.open(desk.ledger) as book:
         status = book.status("clinic")
         assert status.releases == 1

@@ -201,3 +201,26 @@ def test_a_manifest_refuses_links(tmp_path: Path) -> None:
     assert list_folder(tmp_path) == ([], ["a", "d"])
     with pytest.raises(InputError, match="neither a file"):
         manifest_statement(tmp_path, {})
+
+
+def test_no_certificate_that_a_stranger_made_raises(
+    signer: Signer, roots: list[x509.Certificate]
+) -> None:
+    """Every bit of the certificate in turn; a version that does not exist is one of them."""
+    envelope = json.loads(sign_envelope(PAYLOAD, signer))
+    der = signer.certificate.public_bytes(Encoding.DER)
+    for bit in range(0, len(der) * 8, 3):
+        spoiled = bytearray(der)
+        spoiled[bit // 8] ^= 1 << (bit % 8)
+        body = base64.encodebytes(bytes(spoiled)).decode()
+        lines = [body.replace("\n", "")[i : i + 64] for i in range(0, len(body), 64)]
+        text = "\n".join(line for line in lines if line)
+        pem = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+        for keyid in (
+            envelope["signatures"][0]["keyid"],
+            hashlib.sha256(bytes(spoiled)).hexdigest(),
+        ):
+            tree = json.loads(json.dumps(envelope))
+            tree["signatures"][0] |= {"cert": pem, "keyid": keyid}
+            opened = open_envelope(rfc8785.dumps(tree), roots, NOW)
+            assert opened.certificate != signer.certificate

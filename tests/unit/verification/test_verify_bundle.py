@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bundle_builder import Issuer, evidence, render, signed, write_evidence, write_manifest
@@ -98,7 +99,26 @@ def test_data_that_the_evidence_does_not_mention(bundle: Path, issuer: Issuer) -
     public = bundle / "public"
     (public / "synthetic2.csv").write_text("a,b\n9,9\n")
     write_manifest(public, issuer.signer)
-    assert check(public, issuer) == {"synthetic2.csv": {"data_differs"}}
+    assert check(public, issuer) == {"synthetic2.csv": {"not_part_of_a_release"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["Synthetic.csv", "data/synthetic.csv", "report.pdf", "raw.parquet"]
+)
+def test_what_was_signed_but_is_no_part_of_a_release(
+    bundle: Path, issuer: Issuer, name: str
+) -> None:
+    """A careless signer must not be able to ship the confidential table under a valid bundle."""
+    path = bundle / "public" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("confidential")
+    write_manifest(bundle / "public", issuer.signer)
+    assert check(bundle / "public", issuer) == {name: {"not_part_of_a_release"}}
+
+
+def test_an_empty_folder_is_named(bundle: Path, issuer: Issuer) -> None:
+    (bundle / "public" / "WITHDRAWN").mkdir()
+    assert "public/WITHDRAWN" in check(bundle, issuer)
 
 
 def test_an_extra_file_is_named(bundle: Path, issuer: Issuer) -> None:
@@ -339,22 +359,45 @@ def test_malformed_evidence_becomes_a_finding(
 
 
 class FakeLedger:
-    """Knows the heads that it was given."""
+    """Knows one head, written by a reservation, and what that reservation committed."""
 
-    def __init__(self, *heads: tuple[int, str]) -> None:
-        self.heads = heads
+    def __init__(self, digest: str, bundle: Path, **commit: object) -> None:
+        self.head = (7, digest)
+        payload = {"reservation": 5, "release": "text of release.name"}
+        digests = {
+            part: hashlib.sha256((bundle / part / "manifest.dsse.json").read_bytes()).hexdigest()
+            for part in ("public", "internal")
+        }
+        committed = {**payload, "digests": digests, **commit}
+        self.found = [
+            SimpleNamespace(seq=7, kind="charge", payload=payload),
+            SimpleNamespace(seq=8, kind="commit", payload=committed),
+        ]
 
     def verify(self, anchors: object = ()) -> None:
         for anchor in anchors:  # type: ignore[attr-defined]
-            if (anchor.seq, anchor.digest) not in self.heads:
+            if (anchor.seq, anchor.digest) != self.head:
                 raise LedgerDamagedError("An entry that a document names is not in the ledger.")
+
+    def entries(self, lineage: str | None = None) -> list[SimpleNamespace]:
+        return self.found
 
 
 def test_the_ledger_must_hold_the_entry(honest: Path, issuer: Issuer) -> None:
-    right, wrong = FakeLedger((7, "ab" * 32)), FakeLedger((7, "cd" * 32))
-    assert verify_bundle(honest, roots=issuer.roots, ledger=right).exit_code == 0
+    right, wrong = FakeLedger("ab" * 32, honest), FakeLedger("cd" * 32, honest)
+    report = verify_bundle(honest, roots=issuer.roots, ledger=right)
+    assert report.exit_code == 0, report.findings
     report = verify_bundle(honest, roots=issuer.roots, ledger=wrong)
     assert against(report) == {"ledger": {"ledger"}}
+
+
+@pytest.mark.parametrize("commit", [{"digests": {}}, {"reservation": 6}])
+def test_the_ledger_must_have_committed_this_very_release(
+    honest: Path, issuer: Issuer, commit: dict[str, object]
+) -> None:
+    ledger = FakeLedger("ab" * 32, honest, **commit)
+    report = verify_bundle(honest, roots=issuer.roots, ledger=ledger)
+    assert against(report) == {"ledger": {"not_committed"}}
 
 
 def test_a_wrong_call_is_an_input_error(tmp_path: Path, honest: Path, issuer: Issuer) -> None:
