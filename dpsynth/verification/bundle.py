@@ -57,10 +57,10 @@ def verify_bundle(
             "No root certificate is given.", fix="Name what you trust with --trust ROOT.pem."
         )
     try:
-        folder = path.is_dir()
+        present = path.is_dir()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}).", where=str(path)) from None
-    if not folder:
+    if not present:
         raise InputError(
             "is not a folder.", where=str(path), fix="Give the bundle, or its public folder."
         )
