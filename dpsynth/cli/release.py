@@ -33,11 +33,13 @@ def settings_from(file: Path | None, **changes: Any) -> ReleaseSettings:
     return (load_settings(file) if file else ReleaseSettings()).override(**changes)
 
 
-def prompt() -> Callable[[str], str] | None:
-    """Return a hidden prompt where somebody sits at a terminal."""
+def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
+    """Return a hidden prompt where somebody sits at a terminal; `confirm` asks twice."""
     if not sys.stdin.isatty():
         return None
-    return lambda text: str(typer.prompt(text, hide_input=True, err=True))
+    return lambda text: str(
+        typer.prompt(text, hide_input=True, err=True, confirmation_prompt=confirm)
+    )
 
 
 def check(

@@ -75,7 +75,9 @@ def init(
     json: o.Json = False,
 ) -> None:
     """Make a local trial authority: a root certificate to hand out, and a signing key."""
-    passphrase = read_passphrase(file=passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt())
+    passphrase = read_passphrase(
+        file=passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt(confirm=True)
+    )
     made = init_trial_authority(
         keys_folder(folder), organisation=organisation, passphrase=passphrase, days=days
     )

@@ -82,7 +82,8 @@ def verify_bundle(
         _add_notes(part, at, findings)
     order = list(Severity)
     unique = sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity))
-    return VerificationReport(findings=tuple(unique), facts=_facts(parts))
+    held = all(finding.severity is not Severity.INVALID for finding in unique)
+    return VerificationReport(findings=tuple(unique), facts=_facts(parts) if held else {})
 
 
 def _folders(path: Path, findings: list[Finding]) -> dict[str, Path]:

@@ -60,7 +60,7 @@ class VerificationReport:
 
     Attributes:
         findings: Everything that was found, worst first; notes do not change the verdict.
-        facts: What the signed evidence says, by short label; empty unless it could be trusted.
+        facts: What the signed evidence says, by short label; empty unless everything holds.
     """
 
     findings: tuple[Finding, ...]
