@@ -164,22 +164,19 @@ def _check_ledger(
 def _uncommitted(part: CheckedPart, ledger: LedgerLike) -> str:
     """Say why the ledger does not hold this very release as complete; empty if it does.
 
-    The entry that the documents name must be a charge of the release, and the commit of that same
-    reservation must hold the digest of this folder's manifest.
+    A commit of this release's name must hold the digest of this folder's manifest. The entry that
+    the documents name stands between that reservation and its commit; it may belong to another
+    release that ran at the same time.
     """
     if part.manifest is None or part.evidence is None or part.spec is None:
         return "The folder could not be read."
-    lineage = str(value_of(part.evidence, "budget.lineage"))
-    entries = list(ledger.entries(lineage))
-    head = next((e for e in entries if e.seq == part.manifest["ledger"]["head_seq"]), None)
+    head = part.manifest["ledger"]["head_seq"]
     name = value_of(part.evidence, "release.name")
-    if head is None or head.payload.get("release") != name:
-        return "The entry that the documents name belongs to another release."
-    for entry in entries:
+    for entry in ledger.entries(str(value_of(part.evidence, "budget.lineage"))):
         if (
-            entry.seq > head.seq
-            and entry.kind == "commit"
-            and entry.payload.get("reservation") == head.payload.get("reservation")
+            entry.kind == "commit"
+            and entry.payload["reservation"] < head < entry.seq
+            and entry.payload["release"] == name
             and entry.payload["digests"].get(part.spec.folder) == part.digest
         ):
             return ""

@@ -391,7 +391,7 @@ def test_the_ledger_must_hold_the_entry(honest: Path, issuer: Issuer) -> None:
     assert against(report) == {"ledger": {"ledger"}}
 
 
-@pytest.mark.parametrize("commit", [{"digests": {}}, {"reservation": 6}])
+@pytest.mark.parametrize("commit", [{"digests": {}}, {"reservation": 7}, {"release": "other"}])
 def test_the_ledger_must_have_committed_this_very_release(
     honest: Path, issuer: Issuer, commit: dict[str, object]
 ) -> None:
