@@ -73,18 +73,6 @@ class SpentError(DpsynthError):
         self.exit_code = cause.exit_code
 
 
-class VerificationError(DpsynthError):
-    """Something that was signed does not hold."""
-
-    exit_code = 1
-
-
-class IndeterminateError(DpsynthError):
-    """Time or revocation cannot be known here, so there is no verdict."""
-
-    exit_code = 6
-
-
 class SelfTestError(DpsynthError):
     """The program caught itself computing something wrong; the release stops."""
 

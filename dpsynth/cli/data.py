@@ -15,13 +15,13 @@ from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.errors import InputError
 from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.pipeline.package import write_rows
 from dpsynth.pipeline.steps import sample_text
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
 from dpsynth.sources.files import open_source
-from dpsynth.sources.writer import write_table
 from dpsynth.synth.registry import load_model
 
 _Train = Annotated[Path, typer.Option("--train", help="Rows that the generator was trained on.")]
@@ -31,8 +31,6 @@ _Dictionary = Annotated[Path, typer.Option("--dictionary", help="dictionary.yaml
 _Seed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the tests (never of noise).")
 ]
-
-
 _NUMBER = re.compile(r"[+-]?\d[\d.,:/ -]*")
 
 
@@ -151,10 +149,7 @@ def sample(
         )
     chosen = _seed(seed)
     table = sample_text(fitted, codec, rows, seed=chosen)
-    format_ = out.suffix.removeprefix(".")
-    if format_ == "parquet":
-        table = codec.typed(table)
-    write_table(table, out, format_, delimiter=described.delimiter, encoding=described.encoding)
+    write_rows(table, out, out.suffix.removeprefix("."), codec=codec, dictionary=described)
     if json:
         emit_json({"out": str(out), "rows": rows})
         return

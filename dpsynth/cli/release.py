@@ -15,7 +15,7 @@ from dpsynth.pipeline import (
     Outcome,
     Plan,
     ReleaseSettings,
-    check_destination,
+    check_target,
     load_release_signer,
     load_settings,
     prepare,
@@ -219,7 +219,7 @@ def execute(
     """Prepare and run one release, with notes and progress for people."""
     plan = prepare(settings)
     target = out or Path(plan.settings.name)
-    check_destination(target)
+    check_target(target)
     signer = load_release_signer(plan.settings, prompt())
     if not quiet:
         _say_columns(plan)

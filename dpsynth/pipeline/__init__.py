@@ -1,6 +1,7 @@
 """One release from declared settings to a signed bundle, and the plan that prices it."""
 
-from dpsynth.pipeline.prepare import Plan, check_destination, load_release_signer, prepare
+from dpsynth.pipeline.folder import check_target
+from dpsynth.pipeline.prepare import Plan, load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 
@@ -8,7 +9,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "ReleaseSettings",
-    "check_destination",
+    "check_target",
     "load_release_signer",
     "load_settings",
     "prepare",

@@ -19,7 +19,7 @@ from dpsynth.pipeline.places import ledger_path
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
-from dpsynth.pipeline.steps import fit_model, open_table, sample_text
+from dpsynth.pipeline.steps import fit_model, open_table, reserved, sample_text
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
@@ -140,18 +140,13 @@ class Synthesizer:
 
         Raises:
             BudgetError: The lineage cannot pay; nothing was spent.
+            SpentError: Something stopped the fit after the reservation; the budget is spent.
         """
         plan = prepare(self._settings, source=FrameSource(frame))
-        with Ledger.open(ledger_path(self._ledger)) as book:
-            book.register(plan.terms)
-            reservation = book.reserve(
-                plan.settings.lineage,
-                plan.settings.name,
-                budget=plan.budget,
-                rho=plan.rho,
-                unit=plan.unit,
-                plan=plan.stages_json(),
-            )
+        with (
+            Ledger.open(ledger_path(self._ledger)) as book,
+            reserved(plan, book) as reservation,
+        ):
             table = open_table(plan, reservation, _silent, holdout=0.0)
             model, charged = fit_model(plan, table.train, reservation, _silent)
             reservation.commit({})

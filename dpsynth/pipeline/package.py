@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-import rfc8785
+import pyarrow as pa
 
 from dpsynth.errors import SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
@@ -22,9 +22,11 @@ from dpsynth.reports.datasheet import datasheet_markdown
 from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
 from dpsynth.reports.sign import sign_pdf
+from dpsynth.schema.codec import Codec
+from dpsynth.schema.declared import Dictionary
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
-from dpsynth.signing.manifest import MANIFEST, manifest_statement
+from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
 from dpsynth.verification.part import SIGNATURE_FIELD
@@ -37,20 +39,21 @@ def write_synthetic(folder: Path, plan: Plan, fitted: Fitted) -> list[dict[str, 
     public = folder / "public"
     public.mkdir()
     path = public / f"synthetic.{plan.format}"
-    table = fitted.text
-    if plan.format == "parquet":
-        table = plan.codec.typed(fitted.text)
+    write_rows(fitted.text, path, plan.format, codec=plan.codec, dictionary=plan.dictionary)
+    return [{"name": path.name, "sha256": sha256(path), "bytes": path.stat().st_size}]
+
+
+def write_rows(
+    text: pa.Table, path: Path, format_: str, *, codec: Codec, dictionary: Dictionary
+) -> None:
+    """Write decoded rows as the dictionary's source would be: text in CSV, typed in Parquet."""
     write_table(
-        table,
+        codec.typed(text) if format_ == "parquet" else text,
         path,
-        plan.format,
-        delimiter=plan.dictionary.delimiter,
-        encoding=plan.dictionary.encoding,
+        format_,
+        delimiter=dictionary.delimiter,
+        encoding=dictionary.encoding,
     )
-    content = path.read_bytes()
-    return [
-        {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    ]
 
 
 def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, created: datetime) -> str:
@@ -61,12 +64,13 @@ def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, create
     """
     public = folder / "public"
     shown = evidence.public()
+    content = shown.to_bytes()
     rendered = render_pdf(
         certificate_html(shown),
-        attachments=[("evidence.public.json", shown.to_bytes(), "Evidence as canonical JSON")],
+        attachments=[("evidence.public.json", content, "Evidence as canonical JSON")],
         title=f"Privacy release certificate {shown['release.id']}",
         created=created,
-        identifier=hashlib.sha256(shown.to_bytes()).digest(),
+        identifier=hashlib.sha256(content).digest(),
     )
     if rendered.pages != CERTIFICATE_PAGES:
         raise SelfTestError(
@@ -100,7 +104,7 @@ def write_internal(
     if public_manifest is not None:  # a refused run leaves nothing behind that makes rows
         (internal / "model").mkdir()
         fitted.model.save(internal / "model")
-    content = rfc8785.dumps(evidence.predicate())
+    content = evidence.to_bytes()
     rendered = render_pdf(
         report_html(evidence),
         attachments=[("evidence.internal.json", content, "All evidence, not for disclosure")],
@@ -109,11 +113,8 @@ def write_internal(
         identifier=hashlib.sha256(content).digest(),
     )
     (internal / "report.pdf").write_bytes(_signed(rendered, signer, evidence["release.id"]))
-    subjects = {
-        "report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest(),
-    }
-    predicate = evidence.predicate()
-    envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, predicate), signer)
+    subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
+    envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, evidence.predicate()), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
     # The ledger keeps this manifest's digest for ever: the nonce makes it say nothing about rows.
     extra = {"nonce": secrets.token_hex(32)}
@@ -123,13 +124,14 @@ def write_internal(
 
 
 def _signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
-    page, *box = rendered.signature_box
+    page, *corners = rendered.signature_box
+    left, low, right, high = corners
     return sign_pdf(
         rendered.pdf,
         signer,
         field_name=SIGNATURE_FIELD,
         page_index=page,
-        box=(box[0], box[1], box[2], box[3]),
+        box=(left, low, right, high),
         lines=(f"Signed by {signer.name}", identity, "Verify the file: this seal is no proof."),
     )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline.folder import check_target
 from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.policy import Policy, load_policy
@@ -159,11 +157,6 @@ def _check_encoding(dictionary: Dictionary, where: str) -> None:
                 where=where,
                 fix="Correct `encoding`, or the text.",
             ) from None
-
-
-def check_destination(target: Path) -> None:
-    """Refuse a place where the bundle cannot be written."""
-    check_target(target)
 
 
 def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] | None) -> Signer:

@@ -15,16 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dpsynth.errors import DpsynthError, SpentError
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import violation_rates
 from dpsynth.pipeline.collect import collect
-from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables
+from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_tables
 from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
-from dpsynth.pipeline.steps import Progress, draw, fit_model, open_table
+from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
 from dpsynth.results import Result
@@ -65,21 +64,10 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         SpentError: Something stopped the run after the reservation; the budget is spent.
     """
     progress("Reserving the budget in the ledger")
-    ledger.register(plan.terms)
-    reservation = ledger.reserve(
-        plan.settings.lineage,
-        plan.settings.name,
-        budget=plan.budget,
-        rho=plan.rho,
-        unit=plan.unit,
-        plan=plan.stages_json(),
-    )
-    try:
+    with reserved(plan, ledger) as reservation:
         return _run_reserved(
             plan, reservation, ledger=ledger, signer=signer, target=target, progress=progress
         )
-    except DpsynthError as error:
-        raise SpentError(error) from None
 
 
 def _run_reserved(

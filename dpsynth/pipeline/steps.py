@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
 
-from dpsynth.errors import SelfTestError
+from dpsynth.errors import DpsynthError, SelfTestError, SpentError
+from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted, OpenData
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event
-from dpsynth.privacy.ledger import Reservation
+from dpsynth.privacy.ledger import Ledger, Reservation
 from dpsynth.schema.codec import Codec
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Model
 
-Progress = Callable[[str], None]
 Charged = tuple[tuple[int, Event], ...]
+
+
+@contextmanager
+def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
+    """Reserve a plan's budget; whatever the block raises on purpose, the budget is spent.
+
+    Raises:
+        InputError, BudgetError: The lineage refuses the reservation; nothing was spent.
+        SpentError: Something stopped the block.
+    """
+    ledger.register(plan.terms)
+    reservation = ledger.reserve(
+        plan.settings.lineage,
+        plan.settings.name,
+        budget=plan.budget,
+        rho=plan.rho,
+        unit=plan.unit,
+        plan=plan.stages_json(),
+    )
+    try:
+        yield reservation
+    except DpsynthError as error:
+        raise SpentError(error) from None
 
 
 def open_table(
