@@ -17,10 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dpsynth.errors import InputError, PolicyRefusal
 from dpsynth.results import AttackResult, AttackVerdict, Result, Status
+from dpsynth.yamlfile import parse_yaml, read_content
 
 Metric = Result | float | bool | str
 Value = float | str | bool | None
@@ -216,13 +215,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     """
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
-        try:
-            with Path(name_or_path).open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise InputError(
-                f"cannot be read ({type(error).__name__}).", where=text, fix="Check the path."
-            ) from None
+        content = read_content(Path(name_or_path))
     elif text in shipped_policies():
         content = importlib.resources.files(_SHIPPED).joinpath(f"{text}.yaml").read_bytes()
     else:
@@ -233,21 +226,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
         )
     if len(content) > _MAX_BYTES:
         raise InputError("is too large to be a policy.", where=text)
-    try:
-        tree = yaml.load(content, Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise InputError("is not valid YAML (or has a key twice).", where=text) from None
-    return _policy(tree, text, hashlib.sha256(content).hexdigest())
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe loader that refuses duplicate keys: the last one would win silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        if len(set(map(str, keys))) != len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "duplicate key", node.start_mark)
-        return super().construct_mapping(node, deep)
+    return _policy(parse_yaml(content, text), text, hashlib.sha256(content).hexdigest())
 
 
 def _policy(tree: Any, where: str, digest: str) -> Policy:

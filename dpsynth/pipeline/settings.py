@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
-from dpsynth.schema.yamlfile import read_yaml
+from dpsynth.yamlfile import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEYS: dict[str, frozenset[str]] = {

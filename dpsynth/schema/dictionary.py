@@ -26,7 +26,7 @@ from dpsynth.schema.declared import (
 )
 from dpsynth.schema.parse_constraints import read_constraint
 from dpsynth.schema.parse_domains import read_domain
-from dpsynth.schema.yamlfile import Cursor, quoted, read_yaml
+from dpsynth.yamlfile import Cursor, quoted, read_yaml
 
 __all__ = [
     "CategoryDomain",

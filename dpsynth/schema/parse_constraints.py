@@ -14,7 +14,7 @@ from dpsynth.schema.constraints import (
     Unique,
 )
 from dpsynth.schema.declared import CategoryDomain, Column, Kind
-from dpsynth.schema.yamlfile import Cursor, quoted
+from dpsynth.yamlfile import Cursor, quoted
 
 _TYPES = (
     "functional_dependency",

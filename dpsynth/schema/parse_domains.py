@@ -16,7 +16,7 @@ from dpsynth.schema.declared import (
     PatternDomain,
     TextDomain,
 )
-from dpsynth.schema.yamlfile import Cursor, quoted
+from dpsynth.yamlfile import Cursor, quoted
 
 _MAX_BINS = 10_000
 _MAX_PATTERN = 500

@@ -262,3 +262,11 @@ def test_a_bare_off_is_a_profile(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(DEFAULT.read_text().replace("attacks: [quick]", "attacks: [quick, off]"))
     load_policy(path).check_request(**REQUEST | {"attacks": "off"})
+
+
+@pytest.mark.parametrize("line", ["version: 2020-13-45", "version: 1\nversion: 1", "name: !!int x"])
+def test_text_that_yaml_stumbles_over_is_an_input_error(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(DEFAULT.read_text().replace("version: 1", line, 1))
+    with pytest.raises(InputError, match="not valid YAML"):
+        load_policy(path)

@@ -49,23 +49,42 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: The file is absent, too large, not UTF-8 or not YAML.
     """
+    return parse_yaml(read_content(path), str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a file, at most one more than `parse_yaml` accepts.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     try:
         with path.open("rb") as handle:
-            content = handle.read(MAX_BYTES + 1)
+            return handle.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror or 'input error'}).",
             where=str(path),
             fix="Check the path and the permissions.",
         ) from None
+
+
+def parse_yaml(content: bytes, where: str) -> Any:
+    """Return what YAML text holds.
+
+    Args:
+        content: The text in UTF-8.
+        where: What messages call it.
+
+    Raises:
+        InputError: The text is too large, not UTF-8 or not YAML.
+    """
     if len(content) > MAX_BYTES:
-        raise InputError(
-            "is larger than 5 MB.", where=str(path), fix="A dictionary is a short text file."
-        )
+        raise InputError("is larger than 5 MB.", where=where, fix="Give a short text file.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text.", where=str(path), fix="Save it as UTF-8.") from None
+        raise InputError("is not UTF-8 text.", where=where, fix="Save it as UTF-8.") from None
     try:
         loader = _Loader(text)
         try:
@@ -74,16 +93,14 @@ def read_yaml(path: Path) -> Any:
             loader.dispose()
     except yaml.YAMLError as error:
         raise InputError(
-            f"is not valid YAML: {_problem(error)}.",
-            where=str(path),
-            fix="Mend that line; an example is made by `dpsynth init`.",
+            f"is not valid YAML: {_problem(error)}.", where=where, fix="Mend that line."
         ) from None
     except (RecursionError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError):
         # PyYAML lets these escape for deep nesting and for tags that do not suit their value.
         raise InputError(
             "is not valid YAML: it is nested too deeply or holds an impossible number or date.",
-            where=str(path),
-            fix="Simplify it; an example is made by `dpsynth init`.",
+            where=where,
+            fix="Simplify it.",
         ) from None
 
 
