@@ -15,7 +15,7 @@ from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
 from dpsynth.pipeline import wording
 from dpsynth.pipeline.state import Run
 from dpsynth.privacy import meaning
-from dpsynth.privacy.accountant import cross_check, epsilon, total_rho
+from dpsynth.privacy.accountant import cross_check, epsilon, total_loss
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import Disclosure, decimal_string
 from dpsynth.synth import registry
@@ -251,7 +251,7 @@ def _up(bound: float) -> float:
 
 def _charged(run: Run) -> float:
     """Return the rho that was charged, re-derived from the events, rounded up to a float."""
-    return float_up(total_rho(event for _, event in run.fitted.events))
+    return float_up(total_loss(event for _, event in run.fitted.events).rho)
 
 
 def _plain(value: Any) -> Any:

@@ -11,46 +11,87 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any, assert_never
 
 import numpy as np
+from scipy.special import gammaln, logsumexp
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent
+from dpsynth.privacy.events import (
+    Event,
+    GaussianEvent,
+    PoissonGaussianEvent,
+    ScoresEvent,
+    SelectionEvent,
+    ThresholdEvent,
+)
 from dpsynth.privacy.mechanisms import opendp
 
 TOLERANCE = 0.02
 _OUTWARD = 1.0 + 1e-12
 
 
-def true_rho(event: Event) -> Fraction:
-    """Return the exact zCDP rho of what an event says that ran.
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Privacy loss as it adds up: exact zCDP rho (or its equal at a Renyi order), and delta.
 
-    Gaussian: ``sensitivity**2 / (2 sigma**2)``. Selection: ``epsilon**2 / 8`` with
-    ``epsilon = 2 * sensitivity / scale``.
+    delta is what events of their own may fail by (approximate zCDP); the delta of the conversion
+    to (epsilon, delta) comes on top.
+    """
+
+    rho: Fraction = Fraction(0)
+    delta: Fraction = Fraction(0)
+
+    def __add__(self, other: Loss) -> Loss:
+        """Return the loss of both together, also where the second depends on the first."""
+        return Loss(rho=self.rho + other.rho, delta=self.delta + other.delta)
+
+
+def true_loss(event: Event) -> Loss:
+    """Return the loss of what an event says that ran; rho is exact for all zCDP events.
+
+    Gaussian noise: ``sensitivity**2 / (2 sigma**2)``. Selection: ``epsilon**2 / 8`` with
+    ``epsilon = 2 * sensitivity / scale``. Threshold: as Gaussian, and the chance that a text of one
+    unit reaches the threshold. Poisson: see :func:`poisson_rho`.
     """
     match event:
         case GaussianEvent():
-            return Fraction(event.sensitivity) ** 2 / (2 * Fraction(event.sigma) ** 2)
+            return Loss(rho=Fraction(event.sensitivity) ** 2 / (2 * Fraction(event.sigma) ** 2))
+        case ScoresEvent():
+            return Loss(rho=Fraction(event.squared_sensitivity) / (2 * Fraction(event.sigma) ** 2))
         case SelectionEvent():
             epsilon = 2 * Fraction(event.sensitivity) / Fraction(event.scale)
-            return epsilon**2 / 8
+            return Loss(rho=epsilon**2 / 8)
+        case ThresholdEvent():
+            return Loss(
+                rho=Fraction(event.sensitivity) ** 2 / (2 * Fraction(event.sigma) ** 2),
+                delta=Fraction(threshold_delta(event.sigma, event.threshold, event.sensitivity)),
+            )
+        case PoissonGaussianEvent():
+            return Loss(
+                rho=Fraction(
+                    poisson_rho(
+                        event.sampling_rate, event.noise_multiplier, event.steps, event.order
+                    )
+                )
+            )
     assert_never(event)
 
 
-def total_rho(events: Iterable[Event]) -> Fraction:
+def total_loss(events: Iterable[Event]) -> Loss:
     """Return the exact sum of what the events charged.
 
     Raises:
         SelfTestError: An event charged less than what it says that ran.
     """
-    total = Fraction(0)
+    total = Loss()
     for event in events:
-        charged = Fraction(event.rho)
-        if charged < true_rho(event):
+        charged, true = Loss(rho=Fraction(event.rho), delta=Fraction(event.delta)), true_loss(event)
+        if charged.rho < true.rho or charged.delta < true.delta:
             raise SelfTestError(
                 "An event charges less than its own parameters cost.",
                 where=event.stage,
@@ -58,6 +99,73 @@ def total_rho(events: Iterable[Event]) -> Fraction:
             )
         total += charged
     return total
+
+
+def threshold_delta(sigma: float, threshold: int, sensitivity: int) -> float:
+    """Return the chance that a text of one unit alone reaches the threshold, rounded up.
+
+    At most `sensitivity` texts occur only because of one unit, each at most `sensitivity` times; a
+    text is seen where its count plus discrete Gaussian noise reaches the threshold in size. The sum
+    runs over the noise values that do so, with a geometric bound on what follows the last of them.
+    """
+    start = threshold - sensitivity
+    if start < 1:
+        return 1.0
+    steps = np.arange(start, start + math.ceil(12.0 * sigma) + 12, dtype=np.float64)
+    logs = -(steps**2) / (2.0 * sigma**2)
+    # After the last step k, ratios of neighbours are at most exp(-k / sigma**2).
+    rest = math.exp(logs[-1]) / -math.expm1(-steps[-1] / sigma**2)
+    mass = math.fsum(np.exp(logs)) + rest
+    # The normalising constant is at least that of the continuous density and at least 1.
+    norm = max(1.0, sigma * math.sqrt(2.0 * math.pi))
+    # Twice: the noise may also pass the negative threshold, which is even less likely.
+    return min(1.0, 2.0 * sensitivity * mass / norm * (1.0 + 1e-9))
+
+
+def poisson_rho(rate: float, multiplier: float, steps: int, order: float) -> float:
+    """Return the Renyi bound of Poisson-sampled Gaussian steps at an order, over the order.
+
+    At a whole order a the divergence of one step is ``log(A) / (a - 1)`` with
+    ``A = sum_k binom(a, k) (1-q)**(a-k) q**k exp(k (k-1) / (2 sigma**2))``, for removing and adding
+    a unit alike (Mironov, Talwar & Zhang 2019, 3.3). Between whole orders ``log A`` is convex, so a
+    straight line between its neighbours bounds it from above.
+    """
+    low = math.floor(order)
+    share = order - low
+    logs = [_log_moment(rate, multiplier, whole) for whole in (low, low + 1)]
+    bound = (1.0 - share) * logs[0] + share * logs[1]
+    return steps * bound / (order - 1.0) / order * (1.0 + 1e-9)
+
+
+def _log_moment(rate: float, multiplier: float, order: int) -> float:
+    """Return log A of one step at a whole order; 0 at order 1."""
+    if order == 1:
+        return 0.0
+    if rate == 1.0:
+        return order * (order - 1) / (2.0 * multiplier**2)
+    k = np.arange(order + 1, dtype=np.float64)
+    logs = (
+        gammaln(order + 1.0) - gammaln(k + 1.0) - gammaln(order - k + 1.0)
+        + (order - k) * math.log1p(-rate) + k * math.log(rate)
+        + k * (k - 1.0) / (2.0 * multiplier**2)
+    )  # fmt: skip
+    return max(0.0, float(logsumexp(logs)))
+
+
+def renyi_order(rho: float, delta: float) -> float:
+    """Return the Renyi order at which rho-zCDP converts to (epsilon, delta) best."""
+    return 1.0 + _best_order(rho, delta)[1]
+
+
+def epsilon_at(order: float, rho: float, delta: float) -> float:
+    """Return the epsilon at delta of a Renyi bound ``order * rho`` at that order alone.
+
+    One order that is fixed before the first release is what an adaptive filter may use (Feldman &
+    Zrnic 2021, Theorem 4.3); the best order in hindsight is not.
+    """
+    less_one = order - 1.0
+    bound = order * rho + (-math.log(delta) - math.log(order)) / less_one
+    return max(0.0, bound + math.log1p(-1.0 / order)) * _OUTWARD + 1e-15
 
 
 def tight_epsilon(rho: float, delta: float) -> float:

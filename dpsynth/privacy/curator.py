@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError, InputError, SelfTestError
-from dpsynth.privacy.accountant import total_rho
+from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
 from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent
 from dpsynth.privacy.measurement import (
@@ -257,7 +257,7 @@ class Curator:
 
     def _charge(self, events: Sequence[Event], stage: str) -> int:
         """Charge events here and in the ledger; returns the entry number."""
-        spent = self._spent + total_rho(events)
+        spent = self._spent + total_loss(events).rho
         if spent > Fraction(self._rho):
             raise BudgetError(
                 "The queries cost more than is left of the budget.",

@@ -4,6 +4,8 @@ Events are nouns and accountants are readers (dp-accounting's `DpEvent`): an eve
 done, never how it was accounted for, and its `rho` is a claim that the accountant re-derives.
 No field may be removed and no meaning changed: ledgers keep events for ever. A reader refuses an
 event that it does not know; nothing is guessed.
+
+Sensitivities are for one privacy unit with all its rows, under add/remove.
 """
 
 from __future__ import annotations
@@ -19,8 +21,15 @@ from dpsynth.results import decimal_string
 
 GAUSSIAN = "discrete gaussian"
 SELECTION = "noisy max"
+SCORES = "discrete gaussian scores"
+THRESHOLD = "gaussian threshold"
+POISSON = "poisson gaussian"
 
 _COMMON = frozenset({"mechanism", "stage", "attributes", "cells", "scale", "sensitivity", "rho"})
+_SCORES = frozenset({"scores", "squared_sensitivity"})
+_POISSON = frozenset(
+    {"mechanism", "stage", "sampling_rate", "noise_multiplier", "steps", "order", "rho"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,15 @@ class GaussianEvent:
         _check_numbers(self.sigma, self.sensitivity, self.rho)
         if self.cells < 1:
             raise InputError("An event needs at least one cell.", where=self.stage)
+
+    @property
+    def delta(self) -> float:
+        """What it takes from delta: nothing."""
+        return 0.0
+
+    def covers(self, max_rows: int) -> bool:
+        """Say whether the price holds for units of up to `max_rows` rows."""
+        return self.sensitivity >= max_rows
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale and rho are decimal strings."""
@@ -86,6 +104,15 @@ class SelectionEvent:
         if self.candidates < 1:
             raise InputError("A selection needs at least one candidate.", where=self.stage)
 
+    @property
+    def delta(self) -> float:
+        """What it takes from delta: nothing."""
+        return 0.0
+
+    def covers(self, max_rows: int) -> bool:
+        """Say whether the price holds for units of up to `max_rows` rows."""
+        return self.sensitivity >= max_rows
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale and rho are decimal strings."""
         return {
@@ -100,7 +127,159 @@ class SelectionEvent:
         }
 
 
-Event = GaussianEvent | SelectionEvent
+@dataclass(frozen=True, kw_only=True)
+class ScoresEvent:
+    """Discrete Gaussian noise on a vector of integer scores, all released.
+
+    Attributes:
+        stage: Label of the stage that asked.
+        scores: Number of scores.
+        sigma: Scale of the noise.
+        squared_sensitivity: Square of the L2 sensitivity of the vector, a whole number: for scores
+            of weights w and units of c rows it is ``c**2 * sum(w**2)``.
+        rho: Charged zCDP rho, at least ``squared_sensitivity / (2 * sigma**2)``.
+    """
+
+    stage: str
+    scores: int
+    sigma: float
+    squared_sensitivity: int
+    rho: float
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that describe no mechanism."""
+        _check_numbers(self.sigma, self.squared_sensitivity, self.rho)
+        if self.scores < 1:
+            raise InputError("An event needs at least one score.", where=self.stage)
+
+    @property
+    def delta(self) -> float:
+        """What it takes from delta: nothing."""
+        return 0.0
+
+    def covers(self, max_rows: int) -> bool:
+        """Say whether the price holds for units of up to `max_rows` rows."""
+        return self.squared_sensitivity >= max_rows**2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object; scale and rho are decimal strings."""
+        return {
+            "mechanism": SCORES,
+            "stage": self.stage,
+            "scores": self.scores,
+            "scale": decimal_string(self.sigma),
+            "squared_sensitivity": self.squared_sensitivity,
+            "rho": decimal_string(self.rho),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdEvent:
+    """Noisy counts of every text that occurs in a column; those below a threshold stay hidden.
+
+    A stability-based histogram: discrete Gaussian noise on the count of each text that is present,
+    released where it reaches the threshold (Wilson et al. 2020; Bun & Steinke 2016, approximate
+    zCDP). One unit changes at most `sensitivity` texts, by as many rows in all.
+
+    Attributes:
+        stage: Label of the stage that asked.
+        attribute: The column.
+        sigma: Scale of the noise.
+        threshold: Smallest noisy count that is released.
+        sensitivity: Rows of one unit: L0, L2 and L-infinity sensitivity alike.
+        rho: Charged zCDP rho, at least ``sensitivity**2 / (2 * sigma**2)``.
+        delta: Charged delta: the chance that a text of one unit alone is released.
+    """
+
+    stage: str
+    attribute: str
+    sigma: float
+    threshold: int
+    sensitivity: int
+    rho: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that describe no mechanism."""
+        _check_numbers(self.sigma, self.sensitivity, self.rho)
+        _integer(self.threshold)
+        if self.threshold <= self.sensitivity:
+            raise InputError("A threshold must exceed the rows of one unit.", where=self.stage)
+        if not 0 < self.delta < 1:
+            raise InputError("The delta of an event must lie in (0, 1).", where=self.stage)
+
+    def covers(self, max_rows: int) -> bool:
+        """Say whether the price holds for units of up to `max_rows` rows."""
+        return self.sensitivity >= max_rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object; scale, rho and delta are decimal strings."""
+        return {
+            "mechanism": THRESHOLD,
+            "stage": self.stage,
+            "attributes": [self.attribute],
+            "scale": decimal_string(self.sigma),
+            "threshold": self.threshold,
+            "sensitivity": self.sensitivity,
+            "rho": decimal_string(self.rho),
+            "delta": decimal_string(self.delta),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoissonGaussianEvent:
+    """Steps of Gaussian noise on sums over Poisson samples of units (DP-SGD; Abadi et al. 2016).
+
+    It satisfies no zCDP. It is priced at one Renyi order, that of its lineage: `rho` is the bound
+    on the Renyi divergence of all steps at `order`, over `order`, so that it adds up with zCDP.
+
+    Attributes:
+        stage: Label of the stage that asked.
+        sampling_rate: Public probability that a unit takes part in a step, in (0, 1].
+        noise_multiplier: Scale of the noise as a multiple of the clipping norm of one unit.
+        steps: Number of steps, fixed before the first one.
+        order: Renyi order, above 1.
+        rho: Charged price at that order.
+    """
+
+    stage: str
+    sampling_rate: float
+    noise_multiplier: float
+    steps: int
+    order: float
+    rho: float
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that describe no mechanism."""
+        _check_numbers(self.noise_multiplier, self.steps, self.rho)
+        if not 0 < self.sampling_rate <= 1:
+            raise InputError("A sampling rate must lie in (0, 1].", where=self.stage)
+        if not (math.isfinite(self.order) and self.order > 1):
+            raise InputError("A Renyi order must be finite and above 1.", where=self.stage)
+
+    @property
+    def delta(self) -> float:
+        """What it takes from delta: nothing."""
+        return 0.0
+
+    def covers(self, max_rows: int) -> bool:
+        """Say whether the price holds: units are clipped whole, so it holds for any."""
+        return max_rows >= 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object; rates, multipliers, order and rho are decimal strings."""
+        return {
+            "mechanism": POISSON,
+            "stage": self.stage,
+            "sampling_rate": decimal_string(self.sampling_rate),
+            "noise_multiplier": decimal_string(self.noise_multiplier),
+            "steps": self.steps,
+            "order": decimal_string(self.order),
+            "rho": decimal_string(self.rho),
+        }
+
+
+Event = GaussianEvent | SelectionEvent | ScoresEvent | ThresholdEvent | PoissonGaussianEvent
 
 
 def from_json(tree: Mapping[str, Any]) -> Event:
@@ -129,6 +308,37 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             candidates=_integer(tree["candidates"]),
             scale=parse_decimal(tree["scale"], where="event"),
             sensitivity=_integer(tree["sensitivity"]),
+            rho=parse_decimal(tree["rho"], where="event"),
+        )
+    if mechanism == SCORES:
+        _check_keys(tree, _COMMON - {"attributes", "cells", "sensitivity"} | _SCORES)
+        return ScoresEvent(
+            stage=_text(tree["stage"]),
+            scores=_integer(tree["scores"]),
+            sigma=parse_decimal(tree["scale"], where="event"),
+            squared_sensitivity=_integer(tree["squared_sensitivity"]),
+            rho=parse_decimal(tree["rho"], where="event"),
+        )
+    if mechanism == THRESHOLD:
+        _check_keys(tree, _COMMON - {"cells"} | {"threshold", "delta"})
+        (attribute,) = tree["attributes"]
+        return ThresholdEvent(
+            stage=_text(tree["stage"]),
+            attribute=_text(attribute),
+            sigma=parse_decimal(tree["scale"], where="event"),
+            threshold=_integer(tree["threshold"]),
+            sensitivity=_integer(tree["sensitivity"]),
+            rho=parse_decimal(tree["rho"], where="event"),
+            delta=parse_decimal(tree["delta"], where="event"),
+        )
+    if mechanism == POISSON:
+        _check_keys(tree, _POISSON)
+        return PoissonGaussianEvent(
+            stage=_text(tree["stage"]),
+            sampling_rate=parse_decimal(tree["sampling_rate"], where="event"),
+            noise_multiplier=parse_decimal(tree["noise_multiplier"], where="event"),
+            steps=_integer(tree["steps"]),
+            order=parse_decimal(tree["order"], where="event"),
             rho=parse_decimal(tree["rho"], where="event"),
         )
     raise InputError("This version does not know the mechanism of an event.", where="event")

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import tight_epsilon, total_rho
+from dpsynth.privacy.accountant import tight_epsilon, total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger.book import Book, Draft
@@ -242,7 +242,7 @@ class Reservation:
         """
         if not events:
             raise InputError("There is nothing to charge.", where=self.release)
-        cost = total_rho(events)
+        cost = total_loss(events).rho
 
         def payload(record: ReleaseRecord) -> dict[str, Any]:
             self._in(record, ReleaseState.OPEN, {})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import total_rho
+from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger.ledger import check_affordable
 
@@ -37,7 +37,7 @@ class MemoryReservation:
         """
         if not events:
             raise InputError("There is nothing to charge.")
-        charged = self._charged + total_rho(events)
+        charged = self._charged + total_loss(events).rho
         check_affordable(charged, self._rho, "reservation in memory")
         self._charged = charged
         self._seq += 1

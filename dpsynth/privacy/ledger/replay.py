@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any, assert_never
 
 from dpsynth.errors import DpsynthError
-from dpsynth.privacy.accountant import total_rho
+from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import from_json
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind, damaged
@@ -230,7 +230,7 @@ def _advance(record: ReleaseRecord, entry: Entry) -> ReleaseRecord:
             _require(record.state is ReleaseState.OPEN)
             events = [from_json(event) for event in payload["events"]]
             _require(all(event.sensitivity >= record.max_rows for event in events))
-            cost = total_rho(events)
+            cost = total_loss(events).rho
             _require(payload["rho"] == decimal_string(float_up(cost)))
             charged = record.charged_rho + cost
             _require(charged <= Fraction(record.reserved_rho))

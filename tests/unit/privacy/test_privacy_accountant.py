@@ -10,7 +10,7 @@ import pytest
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy import accountant, calibrate
-from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, tight_epsilon, total_rho
+from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, tight_epsilon, total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
 from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent, from_json
@@ -68,7 +68,7 @@ def test_a_disagreeing_accountant_stops_everything(monkeypatch: pytest.MonkeyPat
 
 
 def test_events_are_added_exactly() -> None:
-    total = total_rho([GAUSS, SELECT, GAUSS])
+    total = total_loss([GAUSS, SELECT, GAUSS]).rho
     assert total == 2 * Fraction(0.02) + Fraction(0.0051)
 
 
@@ -85,7 +85,7 @@ def test_events_are_added_exactly() -> None:
 )
 def test_an_event_that_understates_is_refused(event: Event) -> None:
     with pytest.raises(SelfTestError, match="less than"):
-        total_rho([GAUSS, event])
+        total_loss([GAUSS, event])
 
 
 @pytest.mark.parametrize("event", [GAUSS, SELECT])
