@@ -246,7 +246,7 @@ class Reservation:
 
         def payload(record: ReleaseRecord) -> dict[str, Any]:
             self._in(record, ReleaseState.OPEN, {})
-            if any(event.sensitivity < record.max_rows for event in events):
+            if any(not event.covers(record.max_rows) for event in events):
                 raise InputError(
                     f"An event claims less than the {record.max_rows} rows per unit that the "
                     "release was reserved for.",

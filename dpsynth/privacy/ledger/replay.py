@@ -229,7 +229,7 @@ def _advance(record: ReleaseRecord, entry: Entry) -> ReleaseRecord:
         case Kind.CHARGE:
             _require(record.state is ReleaseState.OPEN)
             events = [from_json(event) for event in payload["events"]]
-            _require(all(event.sensitivity >= record.max_rows for event in events))
+            _require(all(event.covers(record.max_rows) for event in events))
             cost = total_loss(events).rho
             _require(payload["rho"] == decimal_string(float_up(cost)))
             charged = record.charged_rho + cost
