@@ -56,7 +56,7 @@ FIELDS: dict[str, Field] = {
     "release.purpose": Field("declared purpose", _DECLARED),
     "release.recipient": Field("{name, jurisdiction}", _DECLARED),
     "release.rows": Field("rows of synthetic data", _PUBLIC),
-    "release.columns": Field("columns of synthetic data", _DECLARED),
+    "release.columns": Field("columns of synthetic data", _PUBLIC),
     "release.dpsynth_version": Field("version of dpsynth", _DECLARED),
     "guarantee.relation": Field("neighbouring relation: add_remove or replace_one", _DECLARED),
     "guarantee.unit": Field("what one unit is, in words", _DECLARED),
@@ -97,7 +97,11 @@ FIELDS: dict[str, Field] = {
     ),
     "data.codebook": Field("source of the dictionary", _DECLARED),
     "data.columns": Field(
-        "[{name, kind, role, meaning, domain, domain_source, treatment, reason}]", _DECLARED
+        "[{name, kind, role, meaning, domain, domain_source, treatment, reason}]", _PUBLIC
+    ),
+    "data.discovered": Field(
+        "[{column, found, sigma, threshold, rho, delta, seq}] domains found under the budget",
+        _PUBLIC,
     ),
     "data.unprotected": Field("facts declared public and by whom, sentences", _DECLARED),
     "data.warnings": Field("[{column, text}] seen in noisy counts", _PUBLIC),
@@ -112,6 +116,11 @@ FIELDS: dict[str, Field] = {
     "synthesizer.self_test": Field("[{name, value, limit, passed}] sample against model", _PUBLIC),
     "fitness.expected_error": Field(
         "[{attributes, cells, sigma, typical_error}] noise of measured marginals, in rows", _PUBLIC
+    ),
+    "fitness.measured_error": Field(
+        "{status, reason, level, share, means: [{ways, tables, value, half_width, seq}], columns: "
+        "[[column, value]], column_half_width}: total variation distance, measured with noise",
+        _PUBLIC,
     ),
     "fitness.poor_uses": Field("sentences", _DECLARED),
     "fitness.constraints": Field("[{constraint, rate}] violations in the synthetic data", _PUBLIC),

@@ -67,6 +67,7 @@ def _render(template: str, evidence: Any, view: dict[str, Any]) -> str:
         "number": numbers.number,
         "setting": numbers.setting,
         "grouped": numbers.grouped,
+        "hundredths": numbers.hundredths,
         "blocks": numbers.blocks,
         "day": numbers.day,
         "up": numbers.up,

@@ -57,6 +57,12 @@ def out_of(probability: float, whole: int = 100) -> int:
     return min(whole, math.ceil(probability * whole - _SLACK))
 
 
+def hundredths(share: float) -> str:
+    """Return a share in hundredths: one decimal, two where it is below one."""
+    value = 100 * share
+    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
+
+
 def number(value: float | int | str | None, digits: int = 3) -> str | Markup:
     """Return a measured number at `digits` significant digits, small ones as a power of ten."""
     if value is None:

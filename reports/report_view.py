@@ -122,16 +122,33 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 n=len(group),
                 shown=CALLS_SHOWN,
             ),
-            "calls": [{**call, "columns": _asked(call)} for call in group[:CALLS_SHOWN]],
+            "calls": [
+                {
+                    "cells": 0,
+                    **call,
+                    "columns": _asked(call),
+                    "sensitivity": _sensitivity(call),
+                }
+                for call in group[:CALLS_SHOWN]
+            ],
         }
         for stage, group in stages.items()
     ]
 
 
 def _asked(call: Mapping[str, Any]) -> str | Markup:
-    if call["attributes"]:
-        return names(call["attributes"], 30)
+    if call.get("attributes"):
+        asked = names(call["attributes"], 30)
+        return say("report.texts", column=asked) if "threshold" in call else asked
+    if "scores" in call:
+        return say("report.distances", n=call["scores"])
     return say("report.choice", n=call["candidates"]) if "candidates" in call else "–"
+
+
+def _sensitivity(call: Mapping[str, Any]) -> str | int:
+    """Return the sensitivity of a call; that of a vector of scores is a root."""
+    square = call.get("squared_sensitivity")
+    return call.get("sensitivity", 1) if square is None else f"√{square}"
 
 
 def _sorted_attacks(

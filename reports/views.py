@@ -21,7 +21,7 @@ Pairs = list[tuple[str, str | Markup]]
 UNIT_LIMIT = 28  #: characters of the unit inside a sentence
 TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
-_USES_SHOWN = 6
+_USES_SHOWN = 5
 
 
 def certificate(e: PublicEvidence) -> dict[str, Any]:
@@ -73,6 +73,7 @@ def shared(e: Evidence) -> dict[str, Any]:
         )
         or say("common.none"),
         "errors": _errors(e["fitness.expected_error"]),
+        "measured_error": _measured_error(e["fitness.measured_error"]),
     }
 
 
@@ -139,7 +140,7 @@ def terms(e: Evidence) -> Pairs:
         (say("terms.unprotected"), " ".join(e["data.unprotected"]) or say("common.none")),
         (
             say("terms.domain"),
-            say("terms.domain_value", codebook=e["data.codebook"] or plain("common.not_stated")),
+            _domains(e),
         ),
         (say("terms.noise"), e["environment.entropy"]),
         (
@@ -205,6 +206,36 @@ def _errors(measured: Sequence[Mapping[str, Any]]) -> list[tuple[Markup, int, st
         shown = low if low == high else say("fitness.range", low=low, high=high)
         rows.append((title, len(errors), shown))
     return rows
+
+
+def _measured_error(measured: Mapping[str, Any]) -> Markup:
+    """Return the published distance from the real rows in a sentence, in hundredths."""
+    if measured["status"] != "ok":
+        return say("fitness.measured_none", reason=measured["reason"])
+    items = [
+        say(
+            f"fitness.measured_way{mean['ways']}",
+            value=numbers.hundredths(mean["value"]),
+            low=numbers.hundredths(max(0.0, mean["value"] - mean["half_width"])),
+            high=numbers.hundredths(min(1.0, mean["value"] + mean["half_width"])),
+        )
+        for mean in measured["means"]
+    ]
+    return say(
+        "fitness.measured",
+        share=f"{100 * measured['share']:g} %",
+        level=f"{100 * measured['level']:g}",
+        list=Markup(", ").join(items),
+    )
+
+
+def _domains(e: Evidence) -> Markup:
+    """Return where the domains come from, and which were found in the rows."""
+    codebook = e["data.codebook"] or plain("common.not_stated")
+    found = [item["column"] for item in e["data.discovered"]]
+    if not found:
+        return say("terms.domain_value", codebook=codebook)
+    return say("terms.domain_discovered", codebook=codebook, list=names(found))
 
 
 def names(found: Sequence[str], limit: int = 40) -> str:

@@ -15,12 +15,13 @@ from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.errors import InputError
 from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
-from dpsynth.pipeline.package import write_rows
+from dpsynth.pipeline.package import discovered_domains, write_rows
 from dpsynth.pipeline.steps import sample_text
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
+from dpsynth.schema.undeclared import completed
 from dpsynth.sources.files import open_source
 from dpsynth.synth.registry import load_model
 
@@ -140,9 +141,9 @@ def sample(
         raise InputError("must end in .csv or .parquet.", where=str(out))
     if out.exists():
         raise InputError("exists already.", where=str(out), fix="Choose another --out.")
-    described = load_dictionary(dictionary)
-    codec = Codec.from_dictionary(described)
     fitted = load_model(model)
+    described = completed(load_dictionary(dictionary), discovered_domains(model))
+    codec = Codec.from_dictionary(described)
     if fitted.domain != codec.domain:
         raise InputError(
             "was fitted with another dictionary.", where=str(model), fix="Give the one it used."

@@ -41,6 +41,17 @@ Lineage = Annotated[
     typer.Option("--lineage", help="Name of the people whose budget is spent, not of the file."),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name of this release.")]
+DiscoveryShare = Annotated[
+    float | None,
+    typer.Option(
+        "--discovery-share",
+        help="Share of the budget that finds the domains of open columns (0: leave them out).",
+    ),
+]
+FidelityShare = Annotated[
+    float | None,
+    typer.Option("--fidelity-share", help="Share of the budget that measures the published error."),
+]
 Method = Annotated[
     str | None, typer.Option("--synthesizer", help="mst or independent (default: mst).")
 ]

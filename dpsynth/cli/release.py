@@ -54,6 +54,8 @@ def check(
     name: o.Name = None,
     total_epsilon: o.TotalEpsilon = None,
     total_delta: o.TotalDelta = None,
+    discovery_share: o.DiscoveryShare = None,
+    fidelity_share: o.FidelityShare = None,
     synthesizer: o.Method = None,
     rows: o.Rows = None,
     format: o.Format = None,
@@ -83,6 +85,8 @@ def check(
             name=name,
             total_epsilon=total_epsilon,
             total_delta=total_delta,
+            discovery_share=discovery_share,
+            fidelity_share=fidelity_share,
             synthesizer=synthesizer,
             rows=rows,
             format=format,
@@ -102,12 +106,12 @@ def check(
             known = plan.settings.lineage in book.lineages()
             if known:
                 left = float(book.status(plan.settings.lineage).remaining_rho)
-    affordable = plan.rho <= left
+    affordable = plan.price.rho <= left
     if json:
         emit_json(
             {
                 "affordable": affordable,
-                "rho": plan.rho,
+                "rho": plan.price.rho,
                 "remaining_rho": left,
                 "lineage_is_new": not known,
                 "stages": [{"stage": s.stage, "rho": s.rho} for s in plan.stages],
@@ -136,14 +140,14 @@ def _say_plan(plan: Plan, *, known: bool, left: float) -> None:
         ("stage", "what is asked", "queries at most", "rho"),
         [(s.stage, s.description, s.queries, f"{s.rho:.6f}") for s in plan.stages],
         title=f"Plan of {plan.settings.name}: epsilon {plan.budget.epsilon:g}, "
-        f"delta {plan.budget.delta:g}, rho {plan.rho:.6f}",
+        f"delta {plan.budget.delta:g}, rho {plan.price.rho:.6f}",
         right=(2, 3),
     )
     say(
         f"Lineage {plan.settings.lineage} has rho {left:.6f} left"
         f"{'' if known else ' (it is new)'}: "
-        + ("this release fits." if plan.rho <= left else "this release does NOT fit."),
-        "green" if plan.rho <= left else "bold red",
+        + ("this release fits." if plan.price.rho <= left else "this release does NOT fit."),
+        "green" if plan.price.rho <= left else "bold red",
     )
 
 
@@ -159,6 +163,8 @@ def release(
     name: o.Name = None,
     total_epsilon: o.TotalEpsilon = None,
     total_delta: o.TotalDelta = None,
+    discovery_share: o.DiscoveryShare = None,
+    fidelity_share: o.FidelityShare = None,
     synthesizer: o.Method = None,
     rows: o.Rows = None,
     format: o.Format = None,
@@ -192,6 +198,8 @@ def release(
         name=name,
         total_epsilon=total_epsilon,
         total_delta=total_delta,
+        discovery_share=discovery_share,
+        fidelity_share=fidelity_share,
         synthesizer=synthesizer,
         rows=rows,
         format=format,

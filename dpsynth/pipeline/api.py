@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.folder import check_target
 from dpsynth.pipeline.places import ledger_path
 from dpsynth.pipeline.prepare import load_release_signer, prepare
@@ -130,6 +131,7 @@ class Synthesizer:
             synthesizer=name,
             options=options,
             policy=policy,
+            fidelity_share=0.0,
         )
 
     def fit(self, frame: Any) -> FittedSynthesizer:
@@ -147,8 +149,10 @@ class Synthesizer:
             Ledger.open(ledger_path(self._ledger)) as book,
             reserved(plan, book) as reservation,
         ):
-            table = open_table(plan, reservation, _silent, holdout=0.0)
-            model, charged = fit_model(plan, table.train, reservation, _silent)
+            data = open_table(plan, reservation, _silent, holdout=0.0)
+            plan, data, _, charged = discover_domains(plan, data, reservation, _silent)
+            model, paid = fit_model(plan, data.train, reservation, _silent)
+            charged += paid
             reservation.commit({})
         return FittedSynthesizer(
             model=model, codec=plan.codec, rho=sum(event.rho for _, event in charged)

@@ -12,12 +12,12 @@ from importlib.metadata import version
 from typing import Any
 
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
-from dpsynth.pipeline import wording
+from dpsynth.pipeline import published, wording
 from dpsynth.pipeline.state import Run
 from dpsynth.privacy import meaning
 from dpsynth.privacy.accountant import cross_check, epsilon, total_loss
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.results import Disclosure, decimal_string
+from dpsynth.results import Disclosure, Status, decimal_string
 from dpsynth.synth import registry
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
@@ -61,14 +61,14 @@ def _release(b: EvidenceBuilder, run: Run) -> None:
         DECLARED,
     )
     b.add("release.rows", int(run.fitted.codes.shape[0]), POST)
-    b.add("release.columns", len(run.fitted.text.column_names), DECLARED)
+    b.add("release.columns", len(run.fitted.text.column_names), POST)
     b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
     b.add("files.synthetic", [dict(file) for file in run.files], POST)
 
 
 def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     plan = run.plan
-    eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.rho
+    eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.price.rho
     charged = _charged(run)
     assurance = registry.assurance_class(plan.settings.synthesizer)
     b.add("guarantee.relation", plan.unit.relation.value, DECLARED)
@@ -119,7 +119,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     b.add("budget.release_number", run.before.releases + 1, POST)
     described = {stage.stage: stage.description for stage in plan.stages}
     spent_by: dict[str, Fraction] = {}
-    for _, event in run.fitted.events:
+    for _, event in run.charged:
         spent_by[event.stage] = spent_by.get(event.stage, Fraction(0)) + Fraction(event.rho)
     b.add(
         "budget.stages",
@@ -148,7 +148,7 @@ def _accounting(b: EvidenceBuilder, run: Run) -> None:
     )
     b.add(
         "accounting.calls",
-        [{"seq": seq, **event.to_json()} for seq, event in run.fitted.events],
+        [{"seq": seq, **event.to_json()} for seq, event in run.charged],
         POST,
     )
 
@@ -172,7 +172,23 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
             }
             for column in plan.dictionary.columns
         ],
-        DECLARED,
+        POST if run.discovered else DECLARED,
+    )
+    b.add(
+        "data.discovered",
+        [
+            {
+                "column": found.column,
+                "found": found.found,
+                "sigma": found.sigma,
+                "threshold": found.threshold,
+                "rho": decimal_string(found.rho),
+                "delta": decimal_string(found.delta),
+                "seq": found.ledger_seq,
+            }
+            for found in run.discovered
+        ],
+        DP if run.discovered else DECLARED,
     )
     b.add("data.unprotected", wording.unprotected(plan.unit), DECLARED)
     b.add("data.warnings", noisy_warnings(run), POST)
@@ -206,6 +222,7 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
     b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
     b.add("synthesizer.plan", [_plain(asdict(stage)) for stage in plan.stages], DECLARED)
     b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)
+    b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
     b.add("fitness.expected_error", [_plain(dict(e)) for e in fitted.model.errors()], POST)
     b.add("fitness.poor_uses", wording.poor_uses(plan.unit, plan.codec.treatments), DECLARED)
     b.add("fitness.constraints", [dict(c) for c in run.examined.constraints], POST)
@@ -244,6 +261,33 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     )
 
 
+def _measured_error(run: Run) -> dict[str, Any]:
+    """Return the error that was measured for publication, or that none was."""
+    if run.published is None:
+        return {
+            "status": Status.NOT_RUN.value,
+            "reason": "No share of the budget was set aside for it.",
+        }
+    return {
+        "status": Status.OK.value,
+        "reason": "",
+        "level": published.LEVEL,
+        "share": run.plan.settings.fidelity_share,
+        "means": [
+            {
+                "ways": mean.ways,
+                "tables": mean.tables,
+                "value": round(mean.value, 6),
+                "half_width": _up(mean.half_width),
+                "seq": mean.ledger_seq,
+            }
+            for mean in run.published.means
+        ],
+        "columns": [[name, round(value, 6)] for name, value in run.published.columns],
+        "column_half_width": _up(run.published.column_half_width),
+    }
+
+
 def _up(bound: float) -> float:
     """Round a bound up to six decimals: a rounded bound is still a bound."""
     return min(1.0, math.ceil(bound * 1e6) / 1e6)
@@ -251,7 +295,7 @@ def _up(bound: float) -> float:
 
 def _charged(run: Run) -> float:
     """Return the rho that was charged, re-derived from the events, rounded up to a float."""
-    return float_up(total_loss(event for _, event in run.fitted.events).rho)
+    return float_up(total_loss(event for _, event in run.charged).rho)
 
 
 def _plain(value: Any) -> Any:

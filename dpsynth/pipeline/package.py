@@ -7,6 +7,7 @@ is listed with its digest in the signed manifest of that folder.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dpsynth.errors import SelfTestError
+from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted
@@ -23,15 +24,18 @@ from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
-from dpsynth.schema.declared import Dictionary
+from dpsynth.schema.declared import ColumnDomain, Dictionary
+from dpsynth.schema.undeclared import domains_from_json, domains_to_json
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
 from dpsynth.verification.part import SIGNATURE_FIELD
+from dpsynth.yamlfile import read_content
 
 CERTIFICATE_PAGES = 2
+DOMAINS = "domains.json"  #: beside a model: domains that were discovered for it
 
 
 def write_synthetic(folder: Path, plan: Plan, fitted: Fitted) -> list[dict[str, object]]:
@@ -54,6 +58,20 @@ def write_rows(
         delimiter=dictionary.delimiter,
         encoding=dictionary.encoding,
     )
+
+
+def discovered_domains(model: Path) -> dict[str, ColumnDomain]:
+    """Return the domains that were discovered for a model folder.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = model / DOMAINS
+    try:
+        tree = json.loads(read_content(path))
+    except ValueError:
+        raise InputError("is not JSON.", where=str(path)) from None
+    return domains_from_json(tree, str(path))
 
 
 def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, created: datetime) -> str:
@@ -89,6 +107,7 @@ def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, create
 def write_internal(
     folder: Path,
     evidence: ReleaseEvidence,
+    plan: Plan,
     fitted: Fitted,
     signer: Signer,
     created: datetime,
@@ -104,6 +123,8 @@ def write_internal(
     if public_manifest is not None:  # a refused run leaves nothing behind that makes rows
         (internal / "model").mkdir()
         fitted.model.save(internal / "model")
+        domains = json.dumps(domains_to_json(plan.dictionary), ensure_ascii=False, indent=1)
+        (internal / "model" / DOMAINS).write_text(domains, encoding="utf-8")
     content = evidence.to_bytes()
     rendered = render_pdf(
         report_html(evidence),

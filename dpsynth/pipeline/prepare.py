@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dpsynth.errors import InputError
+from dpsynth.pipeline import published
 from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder
+from dpsynth.pipeline.price import Price
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.policy import Policy, load_policy
 from dpsynth.privacy.accountant import rho_for
@@ -17,15 +19,21 @@ from dpsynth.results import decimal_string
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import (
     CategoryDomain,
+    Column,
     Dictionary,
     PatternDomain,
     load_dictionary,
 )
+from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.schema.undeclared import open_columns
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
 from dpsynth.synth import registry
 from dpsynth.synth.api import PlannedStage, Synthesizer
+from dpsynth.synth.discovery import planned_stage
+
+ASSUMED_CATEGORIES = 100  #: size that a plan assumes of a column whose domain is still open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +48,17 @@ class Plan:
     policy: Policy
     unit: PrivacyUnit
     budget: Budget
-    rho: float
+    price: Price
+    open_columns: tuple[Column, ...]
     terms: LineageTerms
     synthesizer: Synthesizer
     stages: tuple[PlannedStage, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that are read: the modelled ones and the one that names the unit."""
-        return self.codec.columns_in(self.unit.column)
+        """Columns that are read: modelled, to be discovered, and the one that names the unit."""
+        names = self.codec.columns_in(self.unit.column)
+        return (*names, *(c.name for c in self.open_columns if c.name not in names))
 
     def stages_json(self) -> list[dict[str, str]]:
         """Return the plan as the ledger keeps it."""
@@ -112,11 +122,14 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             where=str(settings.dictionary),
             fix="Declare the domain of at least one column.",
         )
-    options = dict(settings.options)
-    if dictionary.label in codec.domain.names:
-        options.setdefault("label", dictionary.label)
-    synthesizer = registry.make(settings.synthesizer, options)
-    rho = rho_for(budget)
+    opened = open_columns(dictionary) if settings.discovery_share else ()
+    price = Price.of(
+        budget,
+        opened,
+        discovery_share=settings.discovery_share,
+        fidelity_share=settings.fidelity_share,
+    )
+    synthesizer = synthesizer_for(settings, dictionary, codec)
     return Plan(
         settings=settings,
         dictionary=dictionary,
@@ -126,7 +139,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         policy=policy,
         unit=unit,
         budget=budget,
-        rho=rho,
+        price=price,
+        open_columns=opened,
         terms=LineageTerms(
             lineage=settings.lineage,
             relation=unit.relation,
@@ -136,8 +150,37 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             total_rho=rho_for(total),
         ),
         synthesizer=synthesizer,
-        stages=synthesizer.plan(codec.domain, rho),
+        stages=_stages(synthesizer, codec, opened, price),
     )
+
+
+def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:
+    """Return the synthesizer; the dictionary's label is its label unless an option says another."""
+    options = dict(settings.options)
+    if dictionary.label in codec.domain.names:
+        options.setdefault("label", dictionary.label)
+    return registry.make(settings.synthesizer, options)
+
+
+def _stages(
+    synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price
+) -> tuple[PlannedStage, ...]:
+    """Return everything that would be asked; open columns count with an assumed size."""
+    assumed = [Attribute(name=column.name, size=ASSUMED_CATEGORIES) for column in opened]
+    domain = Domain((*codec.domain.attributes, *assumed))
+    stages = list(synthesizer.plan(domain, price.fit))
+    if opened:
+        stages.insert(0, planned_stage(opened, price.discovery))
+    if price.fidelity:
+        stages.append(
+            PlannedStage(
+                stage=published.STAGE,
+                description=published.DESCRIPTION,
+                queries=published.planned_queries(len(domain)),
+                rho=price.fidelity,
+            )
+        )
+    return tuple(stages)
 
 
 def _check_encoding(dictionary: Dictionary, where: str) -> None:

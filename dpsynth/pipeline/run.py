@@ -18,13 +18,16 @@ import numpy as np
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import violation_rates
 from dpsynth.pipeline.collect import collect
+from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_tables
 from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
 from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.published import PublishedError, measure_error
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
 from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
+from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
 from dpsynth.results import Result
 from dpsynth.signing.keys import Signer
@@ -82,8 +85,12 @@ def _run_reserved(
     """Do everything that follows the reservation; whatever it raises, the budget is spent."""
     with assembling(target) as folder:
         data = open_table(plan, reservation, progress, holdout=plan.settings.holdout)
-        model, charged = fit_model(plan, data.train, reservation, progress)
-        fitted = draw(plan, model, charged, progress)
+        plan, data, discovered, charged = discover_domains(plan, data, reservation, progress)
+        model, paid = fit_model(plan, data.train, reservation, progress)
+        charged += paid
+        fitted = draw(plan, model, progress)
+        published, paid = _publish_error(plan, data, fitted, reservation, progress)
+        charged += paid
         examined = _examine(plan, data, fitted, progress)
         progress("Judging by the policy")
         verdict = plan.policy.evaluate(_metrics(fitted, examined))
@@ -99,7 +106,10 @@ def _run_reserved(
                 entries=ledger.entries(plan.settings.lineage),
                 issuer=signer.name,
                 created=created,
+                charged=charged,
+                discovered=discovered,
                 fitted=fitted,
+                published=published,
                 data=data,
                 examined=examined,
                 verdict=verdict,
@@ -112,7 +122,7 @@ def _run_reserved(
             digests["public"] = write_public(folder, evidence, signer, created)
         progress("Writing and signing the internal report")
         digests["internal"] = write_internal(
-            folder, evidence, fitted, signer, created, digests.get("public")
+            folder, evidence, plan, fitted, signer, created, digests.get("public")
         )
         progress("Committing to the ledger")
         head = reservation.commit(digests)
@@ -120,6 +130,24 @@ def _run_reserved(
         publish(folder, target)
     return Outcome(
         bundle=target, passed=verdict.passed, verdict=verdict, evidence=evidence, head=head
+    )
+
+
+def _publish_error(
+    plan: Plan, data: OpenData, fitted: Fitted, reservation: Reservation, progress: Progress
+) -> tuple[PublishedError | None, Charged]:
+    """Measure the error for publication; None where no share of the budget is set aside for it."""
+    if not plan.price.fidelity:
+        return None, ()
+    progress("Measuring the error for publication under the budget")
+    return measure_error(
+        plan.codec,
+        data.train,
+        fitted.codes,
+        total=fitted.model.total,
+        reservation=reservation,
+        max_rows_per_unit=plan.unit.max_rows,
+        rho=plan.price.fidelity,
     )
 
 

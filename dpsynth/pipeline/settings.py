@@ -20,7 +20,12 @@ _KEYS: dict[str, frozenset[str]] = {
         }
     ),
     "data": frozenset({"source", "dictionary"}),
-    "privacy": frozenset({"epsilon", "delta", "max_rows_per_unit", "unit_name", "total"}),
+    "privacy": frozenset(
+        {
+            "epsilon", "delta", "max_rows_per_unit", "unit_name", "total", "discovery_share",
+            "fidelity_share",
+        }
+    ),
     "privacy.total": frozenset({"epsilon", "delta"}),
     "output": frozenset({"rows", "format"}),
     "recipient": frozenset({"name", "jurisdiction"}),
@@ -43,6 +48,9 @@ class ReleaseSettings:
         unit_name: What one unit is, in words ("patient"); None takes it from the dictionary.
         total_epsilon: Cap of the lineage, used when the lineage is new; None takes the policy's.
         total_delta: See total_epsilon.
+        discovery_share: Share of the budget that finds the domains of columns which the dictionary
+            leaves open; 0 leaves those columns out.
+        fidelity_share: Share of the budget that measures the published error; 0 publishes none.
         synthesizer: Registered name.
         options: Options of the synthesizer.
         rows: Number of synthetic rows, or None for the noisy estimate.
@@ -67,6 +75,8 @@ class ReleaseSettings:
     unit_name: str | None = None
     total_epsilon: float | str | None = None
     total_delta: float | str | None = None
+    discovery_share: float = 0.1
+    fidelity_share: float = 0.05
     synthesizer: str = "mst"
     options: Mapping[str, Any] = field(default_factory=dict)
     rows: int | None = None
@@ -118,6 +128,12 @@ class ReleaseSettings:
             )
         if not 0.0 < self.holdout <= 0.5:
             raise InputError("must lie in (0, 0.5].", where="holdout", fix="0.2 is usual.")
+        for label, share in (
+            ("privacy.discovery_share", self.discovery_share),
+            ("privacy.fidelity_share", self.fidelity_share),
+        ):
+            if not (share == 0.0 or 0.001 <= share <= 0.5):
+                raise InputError("must be 0 or lie in [0.001, 0.5].", where=label)
         if self.attacks not in {"quick", "off"}:
             raise InputError(
                 "knows the profiles quick and off.",
@@ -176,6 +192,8 @@ def load_settings(path: Path) -> ReleaseSettings:
         unit_name=unit_name,
         total_epsilon=total.get("epsilon"),
         total_delta=total.get("delta"),
+        discovery_share=_number(section["privacy"].get("discovery_share", 0.1), "discovery_share"),
+        fidelity_share=_number(section["privacy"].get("fidelity_share", 0.05), "fidelity_share"),
         synthesizer=str(method.pop("name", "mst")),
         options=method,
         rows=None if rows == "auto" else _integer(rows, "output.rows"),

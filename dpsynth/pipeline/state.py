@@ -11,12 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.published import PublishedError
 from dpsynth.policy import Verdict
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Entry, Head, LineageStatus
 from dpsynth.results import AttackResult, FidelityResult
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Check, Model
+from dpsynth.synth.discovery import Discovered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,9 @@ class OpenData:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """The model, what it cost, and the synthetic rows as codes and as text."""
+    """The model, and the synthetic rows as codes and as text."""
 
     model: Model
-    events: tuple[tuple[int, Event], ...]
     codes: NDArray[np.int32]
     text: pa.Table
     checks: tuple[Check, ...]
@@ -58,7 +59,10 @@ class Run:
     entries: Sequence[Entry]
     issuer: str
     created: datetime
+    charged: Charged
+    discovered: tuple[Discovered, ...]
     fitted: Fitted
+    published: PublishedError | None
     data: OpenData
     examined: Examined
     verdict: Verdict

@@ -14,13 +14,13 @@ from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted, OpenData
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Ledger, Reservation
 from dpsynth.schema.codec import Codec
+from dpsynth.schema.undeclared import declared_texts
 from dpsynth.sources.table import CodedTable
+from dpsynth.sources.undeclared import TextColumn
 from dpsynth.synth.api import Model
-
-Charged = tuple[tuple[int, Event], ...]
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
         plan.settings.lineage,
         plan.settings.name,
         budget=plan.budget,
-        rho=plan.rho,
+        rho=plan.price.rho,
         unit=plan.unit,
         plan=plan.stages_json(),
     )
@@ -71,7 +71,11 @@ def open_table(
             "The table could not be encoded.", fix="Please report this as a defect."
         ) from None
     labels = raw.columns[plan.unit.column] if plan.unit.column else None
-    table = CodedTable.build(plan.codec.domain, codes, labels)
+    texts = {
+        column.name: TextColumn.of(raw.columns[column.name], declared_texts(column))
+        for column in plan.open_columns
+    }
+    table = CodedTable.build(plan.codec.domain, codes, labels, texts)
     progress("Keeping the declared number of rows per unit")
     key = secrets.token_bytes(32)
     kept = table.bounded(plan.unit.max_rows, key)
@@ -98,12 +102,12 @@ def fit_model(
     """Fit through a Curator that is closed before this returns; also return what was charged."""
     progress(f"Fitting {plan.settings.synthesizer} under the budget")
     with Curator(
-        table, reservation=reservation, max_rows_per_unit=plan.unit.max_rows, rho=plan.rho
+        table, reservation=reservation, max_rows_per_unit=plan.unit.max_rows, rho=plan.price.fit
     ) as curator:
         return plan.synthesizer.fit(curator), curator.events
 
 
-def draw(plan: Plan, model: Model, charged: Charged, progress: Progress) -> Fitted:
+def draw(plan: Plan, model: Model, progress: Progress) -> Fitted:
     """Draw the synthetic rows and compare them with the model.
 
     Raises:
@@ -122,7 +126,7 @@ def draw(plan: Plan, model: Model, charged: Charged, progress: Progress) -> Fitt
         )
     progress("Decoding the synthetic rows")
     text = plan.codec.decode(codes, seed=secrets.randbits(63))
-    return Fitted(model=model, events=charged, codes=codes, text=text, checks=checks)
+    return Fitted(model=model, codes=codes, text=text, checks=checks)
 
 
 def sample_text(model: Model, codec: Codec, rows: int, *, seed: int) -> pa.Table:

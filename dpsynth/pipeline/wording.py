@@ -13,6 +13,7 @@ from dpsynth.schema.declared import (
     Kind,
     NumericDomain,
     OpenDomain,
+    OpenRange,
     PatternDomain,
     TextDomain,
 )
@@ -121,6 +122,9 @@ def domain_words(column: Column) -> str:
             return f"pattern {pattern}"
         case OpenDomain():
             return "open: no published list"
+        case OpenRange(lower=lower, upper=upper):
+            ends = [f"{end:g}" if end is not None else "unknown" for end in (lower, upper)]
+            return f"open: {ends[0]} to {ends[1]}"
         case TextDomain():
             return "free text"
     assert_never(column.domain)

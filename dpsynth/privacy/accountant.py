@@ -105,7 +105,7 @@ def threshold_delta(sigma: float, threshold: int, sensitivity: int) -> float:
     """Return the chance that a text of one unit alone reaches the threshold, rounded up.
 
     At most `sensitivity` texts occur only because of one unit, each at most `sensitivity` times; a
-    text is seen where its count plus discrete Gaussian noise reaches the threshold in size. The sum
+    text is seen where its count plus discrete Gaussian noise reaches the threshold. The sum
     runs over the noise values that do so, with a geometric bound on what follows the last of them.
     """
     start = threshold - sensitivity
@@ -118,8 +118,7 @@ def threshold_delta(sigma: float, threshold: int, sensitivity: int) -> float:
     mass = math.fsum(np.exp(logs)) + rest
     # The normalising constant is at least that of the continuous density and at least 1.
     norm = max(1.0, sigma * math.sqrt(2.0 * math.pi))
-    # Twice: the noise may also pass the negative threshold, which is even less likely.
-    return min(1.0, 2.0 * sensitivity * mass / norm * (1.0 + 1e-9))
+    return min(1.0, sensitivity * mass / norm * (1.0 + 1e-9))
 
 
 def poisson_rho(rate: float, multiplier: float, steps: int, order: float) -> float:

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 from dpsynth.errors import InputError, SelfTestError
+from dpsynth.privacy.accountant import threshold_delta
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 
 HEADROOM = 2.0**-40
 MIN_RHO = 1e-12
 MAX_RHO = 1e4
 _NUDGES = 64
+_Number = TypeVar("_Number", int, float)
 
 
-def sigma_for(rho: float, sensitivity: int) -> float:
+def sigma_for(rho: float, sensitivity: float) -> float:
     """Return the scale of discrete Gaussian noise that costs at most `rho`.
 
     Args:
         rho: Price in zCDP rho, in [1e-12, 1e4].
-        sensitivity: L2 sensitivity in rows.
+        sensitivity: L2 sensitivity in rows; for a vector of scores a root, rounded up.
 
     Raises:
         InputError: The price or the sensitivity is out of range.
@@ -47,7 +50,29 @@ def selection_scale_for(rho: float, sensitivity: int) -> float:
                    sensitivity, noisy_max_rho)  # fmt: skip
 
 
-def _checked(rho: float, sensitivity: int) -> float:
+def threshold_for(sigma: float, sensitivity: int, delta: float) -> int:
+    """Return the smallest threshold at which one unit's own texts stay hidden but for `delta`.
+
+    Args:
+        sigma: Scale of the noise.
+        sensitivity: Rows of one unit at most.
+        delta: Chance, in (0, 1), that some text which only one unit has is released.
+    """
+    if not 0 < delta < 1:
+        raise InputError("The delta of a discovery must lie in (0, 1).", where="delta")
+    low, high = sensitivity, sensitivity + 1
+    while threshold_delta(sigma, high, sensitivity) > delta:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if threshold_delta(sigma, middle, sensitivity) > delta:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _checked(rho: float, sensitivity: float) -> float:
     """Return rho if both arguments can be priced."""
     if not (math.isfinite(rho) and MIN_RHO <= rho <= MAX_RHO):
         raise InputError(
@@ -60,7 +85,7 @@ def _checked(rho: float, sensitivity: int) -> float:
 
 
 def _nudged(
-    scale: float, rho: float, sensitivity: int, price: Callable[[float, int], float]
+    scale: float, rho: float, sensitivity: _Number, price: Callable[[float, _Number], float]
 ) -> float:
     """Return the first scale at or above the closed form whose price fits."""
     limit = rho * (1.0 - HEADROOM)

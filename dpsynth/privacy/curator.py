@@ -7,15 +7,14 @@ runs: the scale is calibrated first, and the price is OpenDP's own map at that s
 Sensitivity: the table holds at most `max_rows_per_unit` = c rows of a unit, all of which may fall
 into one cell, so one unit moves the counts of any marginal by at most c in L1 and in L2 alike. A
 score ``weight * L1(counts, reference) + offset`` is an exact integer and moves by at most
-``weight * c``. Partitions, references, weights and offsets are public; no check below looks at a
-count before the charge, and none has an outcome that depends on one.
+``weight * c``. Requests are public and are checked before the charge (``requests.py``); nothing
+that follows a charge has an outcome that depends on a count.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -24,20 +23,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError, InputError, SelfTestError
-from dpsynth.privacy.accountant import total_loss
-from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
-from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent
+from dpsynth.privacy.accountant import Loss, threshold_delta, total_loss
+from dpsynth.privacy.calibrate import selection_scale_for, sigma_for, threshold_for
+from dpsynth.privacy.events import (
+    Event,
+    GaussianEvent,
+    ScoresEvent,
+    SelectionEvent,
+    ThresholdEvent,
+)
 from dpsynth.privacy.measurement import (
     Candidate,
+    Discovery,
     MarginalQuery,
     Measurement,
-    Partitions,
+    Scores,
     Selection,
     SelectionQuery,
 )
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
-from dpsynth.privacy.noise import gaussian, noisy_max
-from dpsynth.privacy.numbers import float_down
+from dpsynth.privacy.noise import gaussian, noisy_max, threshold
+from dpsynth.privacy.numbers import float_down, root_up
+from dpsynth.privacy.requests import MarginalRequest, marginal_request, score_request
 from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
 
@@ -48,9 +55,6 @@ Counts = NDArray[np.int64]
 
 MAX_CELLS_PER_MARGINAL = 100_000
 MAX_CELLS_PER_RUN = 1_000_000
-MAX_WEIGHT = 2**20
-MAX_REFERENCE_SUM = 2**40
-MAX_OFFSET = 2**60
 
 
 class ChargesEvents(Protocol):
@@ -61,20 +65,6 @@ class ChargesEvents(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Marginal:
-    """A checked request for exact counts."""
-
-    attributes: tuple[str, ...]
-    partitions: dict[str, Counts]
-    shape: tuple[int, ...]
-
-    @property
-    def key(self) -> tuple[tuple[str, ...], tuple[tuple[str, bytes], ...]]:
-        """What identifies the counts in the cache."""
-        return self.attributes, tuple((n, p.tobytes()) for n, p in sorted(self.partitions.items()))
-
-
 class Curator:
     """Answers queries about one table within one budget. A context manager that closes itself.
 
@@ -83,9 +73,11 @@ class Curator:
         reservation: What pays.
         max_rows_per_unit: Sensitivity of every count, c.
         rho: Budget of this Curator in zCDP rho, at most what the reservation holds.
+        delta: Budget for mechanisms with a delta of their own; 0 refuses them.
 
     Raises:
-        InputError: rho or max_rows_per_unit is out of range, or the table is not bounded to it.
+        InputError: rho, delta or max_rows_per_unit is out of range, or the table is not bounded
+            to it.
     """
 
     def __init__(
@@ -95,9 +87,12 @@ class Curator:
         reservation: ChargesEvents,
         max_rows_per_unit: int,
         rho: float,
+        delta: float = 0.0,
     ) -> None:
         if not (math.isfinite(rho) and rho > 0):
             raise InputError("must be finite and positive.", where="rho")
+        if not 0.0 <= delta < 1.0:
+            raise InputError("must lie in [0, 1).", where="delta")
         if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
             raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
         if table.max_rows is None or table.max_rows > max_rows_per_unit:
@@ -111,7 +106,8 @@ class Curator:
         self._rows = max_rows_per_unit
         self._domain = table.domain
         self._rho = rho
-        self._spent = Fraction(0)
+        self._delta = delta
+        self._spent = Loss()
         self._cells = 0
         self._events: list[tuple[int, Event]] = []
         self._cache: dict[object, Counts] = {}
@@ -147,7 +143,7 @@ class Curator:
     @property
     def remaining(self) -> float:
         """What is left of the budget, rounded down."""
-        return float_down(Fraction(self._rho) - self._spent)
+        return float_down(Fraction(self._rho) - self._spent.rho)
 
     @property
     def events(self) -> tuple[tuple[int, Event], ...]:
@@ -171,8 +167,10 @@ class Curator:
         table = self._open_table()
         if not queries:
             raise InputError("There is nothing to measure.", where=stage)
-        marginals = [self._checked(query.attributes, query.partitions) for query in queries]
-        cells = [math.prod(marginal.shape) for marginal in marginals]
+        marginals = [
+            marginal_request(self._domain, query.attributes, query.partitions) for query in queries
+        ]
+        cells = [marginal.cells for marginal in marginals]
         self._check_cells(cells)
         events = []
         for query, marginal, count in zip(queries, marginals, cells, strict=True):
@@ -218,14 +216,8 @@ class Curator:
             BudgetError: The budget cannot pay. Nothing was charged.
         """
         table = self._open_table()
-        if not query.candidates:
-            raise InputError("There is nothing to select from.", where=stage)
-        marginals = [self._checked(c.attributes, c.partitions) for c in query.candidates]
-        references = [
-            _checked_reference(candidate, marginal.shape)
-            for candidate, marginal in zip(query.candidates, marginals, strict=True)
-        ]
-        sensitivity = max(candidate.weight for candidate in query.candidates) * self._rows
+        request = score_request(self._domain, query.candidates, stage)
+        sensitivity = max(request.weights) * self._rows
         scale = selection_scale_for(query.rho, sensitivity)
         event = SelectionEvent(
             stage=stage,
@@ -235,19 +227,86 @@ class Curator:
             rho=noisy_max_rho(scale, sensitivity),
         )
         seq = self._charge([event], stage)
-        exact = self._counts(table, marginals, keep=True)
-        scores = np.array(
-            [
-                candidate.weight * int(np.abs(counts - reference).sum()) + candidate.offset
-                for candidate, counts, reference in zip(
-                    query.candidates, exact, references, strict=True
-                )
-            ],
-            dtype=np.int64,
-        )
+        scores = request.scores(self._counts(table, request.marginals, keep=True))
         index, cost = noisy_max(scores, scale, sensitivity)
         _check_cost(cost, event)
         return Selection(index=index, rho=event.rho, ledger_seq=seq)
+
+    def score(self, candidates: Sequence[Candidate], *, rho: float, stage: str) -> Scores:
+        """Return the noisy scores of all candidates, at one price for the whole vector.
+
+        One unit of c rows moves the score of weight w by at most ``w * c``, so the vector moves by
+        at most ``c * sqrt(sum(w**2))`` in L2.
+
+        Args:
+            candidates: What to score.
+            rho: Price in zCDP rho.
+            stage: Label for the ledger.
+
+        Raises:
+            InputError: A candidate is malformed, or the Curator is closed.
+            BudgetError: The budget cannot pay. Nothing was charged.
+        """
+        table = self._open_table()
+        request = score_request(self._domain, candidates, stage)
+        square = self._rows**2 * sum(weight**2 for weight in request.weights)
+        distance = root_up(square)
+        sigma = sigma_for(rho, distance)
+        event = ScoresEvent(
+            stage=stage,
+            scores=len(candidates),
+            sigma=sigma,
+            squared_sensitivity=square,
+            rho=gaussian_rho(sigma, distance),
+        )
+        seq = self._charge([event], stage)
+        scores = request.scores(self._counts(table, request.marginals))
+        noisy, cost = gaussian(scores, sigma, distance)
+        _check_cost(cost, event)
+        return Scores(values=noisy, sigma=sigma, rho=event.rho, ledger_seq=seq)
+
+    def discover(self, attribute: str, *, rho: float, delta: float, stage: str) -> Discovery:
+        """Return the texts of an undeclared column that enough units share, with noisy counts.
+
+        One unit of c rows changes the counts of at most c texts, by c rows in all. A text that only
+        this unit has stays hidden except with probability `delta`, which is charged.
+
+        Args:
+            attribute: A column of undeclared texts that the table keeps.
+            rho: Price in zCDP rho.
+            delta: Price in delta.
+            stage: Label for the ledger.
+
+        Raises:
+            InputError: The table keeps no texts of that column, or the Curator is closed.
+            BudgetError: The budget cannot pay. Nothing was charged.
+        """
+        table = self._open_table()
+        if attribute not in table.text_columns:
+            raise InputError("The table keeps no undeclared texts of this column.", where=attribute)
+        sigma = sigma_for(rho, self._rows)
+        smallest = threshold_for(sigma, self._rows, delta)
+        event = ThresholdEvent(
+            stage=stage,
+            attribute=attribute,
+            sigma=sigma,
+            threshold=smallest,
+            sensitivity=self._rows,
+            rho=gaussian_rho(sigma, self._rows),
+            delta=threshold_delta(sigma, smallest, self._rows),
+        )
+        seq = self._charge([event], stage)
+        counts, cost = threshold(table.count_texts(attribute), sigma, smallest, self._rows)
+        _check_cost(cost, event)
+        return Discovery(
+            attribute=attribute,
+            counts=counts,
+            sigma=sigma,
+            threshold=smallest,
+            rho=event.rho,
+            delta=event.delta,
+            ledger_seq=seq,
+        )
 
     def _open_table(self) -> MarginalSource:
         """Return the table unless the Curator is closed."""
@@ -257,8 +316,8 @@ class Curator:
 
     def _charge(self, events: Sequence[Event], stage: str) -> int:
         """Charge events here and in the ledger; returns the entry number."""
-        spent = self._spent + total_loss(events).rho
-        if spent > Fraction(self._rho):
+        spent = self._spent + total_loss(events)
+        if spent.rho > Fraction(self._rho) or spent.delta > Fraction(self._delta):
             raise BudgetError(
                 "The queries cost more than is left of the budget.",
                 where=stage,
@@ -268,26 +327,6 @@ class Curator:
         seq = self._reservation.charge(events)
         self._events += [(seq, event) for event in events]
         return seq
-
-    def _checked(self, attributes: tuple[str, ...], partitions: Partitions) -> _Marginal:
-        """Return a request that the source can answer, or refuse it."""
-        names = ", ".join(attributes)
-        if not attributes or len(set(attributes)) != len(attributes):
-            raise InputError("A marginal needs distinct attributes.", where=names)
-        for name in (*attributes, *partitions):
-            if name not in self._domain.names:
-                raise InputError("The domain has no such attribute.", where=name)
-        if not set(partitions) <= set(attributes):
-            raise InputError("A partition names an attribute outside its marginal.", where=names)
-        checked = {
-            name: _checked_partition(name, partition, self._domain[name].size)
-            for name, partition in partitions.items()
-        }
-        shape = tuple(
-            int(checked[name].max()) + 1 if name in checked else self._domain[name].size
-            for name in attributes
-        )
-        return _Marginal(attributes=attributes, partitions=checked, shape=shape)
 
     def _check_cells(self, cells: Sequence[int]) -> None:
         """Refuse a request that would draw more noise than one run can afford in time."""
@@ -303,7 +342,7 @@ class Curator:
             )
 
     def _counts(
-        self, table: MarginalSource, marginals: Sequence[_Marginal], *, keep: bool = False
+        self, table: MarginalSource, marginals: Sequence[MarginalRequest], *, keep: bool = False
     ) -> list[Counts]:
         """Return exact counts, from the cache where they were asked for before."""
         missing = {m.key: m for m in marginals if m.key not in self._cache}
@@ -316,35 +355,6 @@ class Curator:
         if keep:
             self._cache |= fresh
         return [fresh[m.key] if m.key in fresh else self._cache[m.key] for m in marginals]
-
-
-def _checked_partition(name: str, partition: NDArray[np.int64], size: int) -> Counts:
-    """Return a private copy of a partition that maps every code to a coarse code."""
-    array = np.asarray(partition)
-    if not np.issubdtype(array.dtype, np.integer) or array.shape != (size,):
-        raise InputError(f"A partition must hold {size} integers.", where=name)
-    if int(array.min()) < 0 or int(array.max()) >= size:
-        raise InputError("A partition must map to codes from 0, no more than it has.", where=name)
-    copy = array.astype(np.int64, copy=True)
-    copy.setflags(write=False)
-    return copy
-
-
-def _checked_reference(candidate: Candidate, shape: tuple[int, ...]) -> Counts:
-    """Return the reference of a candidate as int64; refuse what could overflow or round."""
-    names = ", ".join(candidate.attributes)
-    reference = np.asarray(candidate.reference)
-    if not np.issubdtype(reference.dtype, np.integer) or reference.shape != shape:
-        raise InputError(f"A reference must hold integers of shape {shape}.", where=names)
-    if np.abs(reference.astype(np.float64)).sum() > MAX_REFERENCE_SUM:
-        raise InputError("A reference is too large for exact scores.", where=names)
-    for label, value, low, high in (
-        ("weight", candidate.weight, 1, MAX_WEIGHT),
-        ("offset", candidate.offset, -MAX_OFFSET, MAX_OFFSET),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise InputError(f"The {label} must be an integer in [{low}, {high}].", where=names)
-    return reference.astype(np.int64)
 
 
 def _check_cost(cost: float, event: Event) -> None:

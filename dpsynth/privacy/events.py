@@ -280,6 +280,7 @@ class PoissonGaussianEvent:
 
 
 Event = GaussianEvent | SelectionEvent | ScoresEvent | ThresholdEvent | PoissonGaussianEvent
+Charged = tuple[tuple[int, Event], ...]  #: (number of the ledger entry that paid, event)
 
 
 def from_json(tree: Mapping[str, Any]) -> Event:

@@ -92,3 +92,43 @@ class Selection:
     index: int
     rho: float
     ledger_seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Noisy scores of candidates, all released.
+
+    Attributes:
+        values: Noisy integer scores, int64, one a candidate.
+        sigma: Scale of the discrete Gaussian noise of each.
+        rho: What was charged.
+        ledger_seq: Number of the ledger entry that paid.
+    """
+
+    values: Codes
+    sigma: float
+    rho: float
+    ledger_seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """Texts of a column that enough units share, with noisy counts.
+
+    Attributes:
+        attribute: The column.
+        counts: Noisy count of each text, in the order of the characters.
+        sigma: Scale of the noise.
+        threshold: Smallest noisy count that was released.
+        rho: What was charged.
+        delta: What was charged.
+        ledger_seq: Number of the ledger entry that paid.
+    """
+
+    attribute: str
+    counts: Mapping[str, int]
+    sigma: float
+    threshold: int
+    rho: float
+    delta: float
+    ledger_seq: int

@@ -7,6 +7,8 @@ this module but the Curator (a test enforces it).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ from dpsynth.privacy import mechanisms
 Counts = NDArray[np.int64]
 
 
-def gaussian(counts: Counts, sigma: float, sensitivity: int) -> tuple[Counts, float]:
+def gaussian(counts: Counts, sigma: float, sensitivity: float) -> tuple[Counts, float]:
     """Add discrete Gaussian noise to every cell.
 
     Args:
@@ -44,3 +46,25 @@ def noisy_max(scores: Counts, scale: float, sensitivity: int) -> tuple[int, floa
     """
     measurement = mechanisms.noisy_max(scale)
     return int(measurement(np.ascontiguousarray(scores))), float(measurement.map(sensitivity))
+
+
+def threshold(
+    counts: Mapping[str, int], sigma: float, smallest: int, sensitivity: int
+) -> tuple[dict[str, int], float]:
+    """Add discrete Gaussian noise to the count of each text; keep those that reach `smallest`.
+
+    Args:
+        counts: Exact counts of the texts that occur.
+        sigma: Scale of the noise.
+        smallest: Threshold.
+        sensitivity: Rows of one unit: it changes so many texts at most, by as many rows in all.
+
+    Returns:
+        Noisy counts in the order of the texts' characters, and the zCDP rho that they cost. The
+        delta is the accountant's, see :func:`dpsynth.privacy.accountant.threshold_delta`.
+    """
+    measurement = mechanisms.threshold(sigma, smallest)
+    found = measurement(dict(counts)) if counts else {}
+    kept = {text: int(found[text]) for text in sorted(found) if found[text] >= smallest}
+    rho, _ = measurement.map((sensitivity, sensitivity, sensitivity))
+    return kept, float(rho)

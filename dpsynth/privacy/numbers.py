@@ -28,6 +28,14 @@ def float_down(value: Fraction) -> float:
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
+def root_up(square: int) -> float:
+    """Return the smallest float whose square is not below a whole number."""
+    root = math.sqrt(square)
+    while Fraction(root) ** 2 < square:
+        root = math.nextafter(root, math.inf)
+    return root
+
+
 def parse_decimal(text: str, *, where: str) -> float:
     """Return the float that a decimal string names.
 

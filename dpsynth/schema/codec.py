@@ -23,6 +23,7 @@ from dpsynth.schema.declared import (
     Dictionary,
     Kind,
     OpenDomain,
+    OpenRange,
     PatternDomain,
     Role,
 )
@@ -133,6 +134,10 @@ class Codec:
                 raise InputError(error.what, where=f"column {name!r}", fix=error.fix) from None
         return codes
 
+    def encode_column(self, name: str, values: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+        """Return the codes of one modelled column, shape (n,); see :meth:`encode`."""
+        return self._coders[name].encode(values)
+
     def decode(self, codes: Codes, *, seed: int, typed: bool = False) -> pa.Table:
         """Return coded rows as a table of text, as the source would write them.
 
@@ -208,11 +213,11 @@ def _treat(column: Column) -> Treatment:
     if column.kind is Kind.TEXT:
         return treat("left_out", "free text: never modelled")
     match column.domain:
-        case OpenDomain():
+        case OpenDomain() | OpenRange():
             return treat(
                 "left_out",
-                "open domain: needs category discovery under differential privacy, "
-                "not available yet",
+                "open domain: nothing is declared, and nothing was discovered in the rows under "
+                "differential privacy",
             )
         case PatternDomain(public_groups=groups) if groups:
             return treat("generalised", "codes of a pattern: replaced by their public groups")

@@ -103,13 +103,36 @@ class OpenDomain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenRange:
+    """Numbers whose bounds nobody published, as far as that goes.
+
+    Attributes:
+        lower: Smallest value that is possible, where one is known.
+        upper: Largest value that is possible, where one is known.
+        bins: About how many bins are wanted.
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    bins: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextDomain:
     """Free text of at most `max_length` characters, where a limit is declared."""
 
     max_length: int | None = None
 
 
-ColumnDomain = CategoryDomain | NumericDomain | DateDomain | PatternDomain | OpenDomain | TextDomain
+ColumnDomain = (
+    CategoryDomain
+    | NumericDomain
+    | DateDomain
+    | PatternDomain
+    | OpenDomain
+    | OpenRange
+    | TextDomain
+)
 
 
 @dataclass(frozen=True, kw_only=True)

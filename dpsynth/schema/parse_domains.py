@@ -13,12 +13,14 @@ from dpsynth.schema.declared import (
     Kind,
     NumericDomain,
     OpenDomain,
+    OpenRange,
     PatternDomain,
     TextDomain,
 )
 from dpsynth.yamlfile import Cursor, quoted
 
 _MAX_BINS = 10_000
+_MAX_OPEN_BINS = 100
 _MAX_PATTERN = 500
 
 
@@ -79,7 +81,29 @@ def _categories(cursor: Cursor, kind: Kind) -> ColumnDomain:
     return CategoryDomain(categories=categories, labels=labels, numeric_equivalence=same)
 
 
-def _numeric(cursor: Cursor, kind: Kind) -> NumericDomain:
+def _open_range(cursor: Cursor, kind: Kind) -> OpenRange:
+    cursor.only(("open", "lower", "upper", "bins", "note"))
+    if cursor.content["open"] is not True:
+        cursor.fail("open: can only be true.", "Leave it out and declare lower and upper.")
+    ends: dict[str, float | None] = {}
+    for key in ("lower", "upper"):
+        value = cursor.content.get(key)
+        ends[key] = None if value is None else cursor.check_number(key, value)
+    lower, upper = ends["lower"], ends["upper"]
+    if lower is not None and upper is not None and lower >= upper:
+        cursor.fail("lower must be smaller than upper.", "Declare the bounds of the codebook.")
+    whole = all(end is None or end.is_integer() for end in (lower, upper))
+    if kind is Kind.INTEGER and not whole:
+        cursor.fail("lower and upper of a column of whole numbers must be whole numbers.")
+    bins = cursor.content.get("bins", OpenRange.bins)
+    if type(bins) is not int or not 2 <= bins <= _MAX_OPEN_BINS:
+        cursor.fail(f"bins: must be a whole number from 2 to {_MAX_OPEN_BINS}.")
+    return OpenRange(lower=lower, upper=upper, bins=bins)
+
+
+def _numeric(cursor: Cursor, kind: Kind) -> NumericDomain | OpenRange:
+    if "open" in cursor.content:
+        return _open_range(cursor, kind)
     cursor.only(("lower", "upper", "bins", "note"))
     lower, upper = cursor.number("lower", "0"), cursor.number("upper", "100")
     if lower >= upper:

@@ -56,6 +56,36 @@ def unique_texts(
         yield pc.utf8_trim_whitespace(texts), places.astype(np.int64)
 
 
+def unique_bytes(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Return the different cells as stripped bytes, and the place of each row among them.
+
+    Cells are compared byte by byte, so that two that cannot be decoded stay two.
+
+    Returns:
+        Bytes of each different cell that is not blank, and int64 (rows,); -1 stands for blank.
+    """
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    places: dict[bytes, int] = {}
+    parts = [np.zeros(0, dtype=np.int64)]
+    for chunk in chunks:
+        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
+        raw = bytes_of(plain)
+        if pa.types.is_large_binary(raw.type):
+            coded = raw.dictionary_encode()
+            texts, at = coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy()
+            found = [(texts, at.astype(np.int64))]
+        else:
+            found = [
+                ([text.encode() for text in texts.to_pylist()], at)
+                for texts, at in unique_texts(raw, date_format=None, truth=("true", "false"))
+            ]
+        for texts, at in found:
+            stripped = [text.strip() for text in texts]
+            seen = [places.setdefault(t, len(places)) if t else -1 for t in stripped]
+            parts.append(np.array([*seen, -1], dtype=np.int64)[at])
+    return list(places), np.concatenate(parts)
+
+
 def bytes_of(values: pa.Array) -> pa.Array:
     """Return text and bytes of every layout as large binary, other columns as they are.
 

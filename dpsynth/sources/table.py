@@ -9,8 +9,8 @@ shuffle, no reservoir and nothing that depends on n.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,8 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
-from dpsynth.schema.texts import bytes_of, unique_texts
+from dpsynth.schema.texts import unique_bytes
 from dpsynth.sources.counting import Query, count_marginals
+from dpsynth.sources.undeclared import TextColumn
 
 __all__ = ["CodedTable", "MarginalSource", "Query"]
 
@@ -40,6 +41,15 @@ class MarginalSource(Protocol):
     @property
     def max_rows(self) -> int | None:
         """Rows of one unit at most; None if nobody has bounded them, and then no noise fits."""
+        ...
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns without a declared domain whose texts can be counted."""
+        ...
+
+    def count_texts(self, name: str) -> dict[str, int]:
+        """Return how many rows hold each text of such a column; exact, so for the Curator only."""
         ...
 
     def count(self, queries: Sequence[Query]) -> list[NDArray[np.int64]]:
@@ -64,6 +74,7 @@ class CodedTable:
         units: Unit of each row, int64 (n,), dense: 0..n_units-1.
         digests: Digest of the label of each unit, uint8 (n_units, 16). It exists only in memory.
         max_rows: Rows of one unit at most, stamped by :meth:`bounded`; None if not bounded yet.
+        texts: Columns without a declared domain, as texts, until they are discovered and coded.
     """
 
     domain: Domain
@@ -71,6 +82,7 @@ class CodedTable:
     units: NDArray[np.int64]
     digests: NDArray[np.uint8]
     max_rows: int | None
+    texts: Mapping[str, TextColumn] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check shapes and codes: the counting kernel trusts them."""
@@ -86,6 +98,7 @@ class CodedTable:
         domain: Domain,
         codes: Codes,
         unit_labels: pa.ChunkedArray | pa.Array | None = None,
+        texts: Mapping[str, TextColumn] | None = None,
     ) -> CodedTable:
         """Make a table.
 
@@ -97,19 +110,26 @@ class CodedTable:
         Without labels each row is a unit. Its label is then its own content and how many identical
         rows stand above it, not its place in the file: places would shift for everybody when one
         row is removed, and with them the split; this label stays (among identical rows it does not
-        matter which one goes).
+        matter which one goes). Content is everything that is kept of a row, `texts` included: rows
+        that differ only there must not pass for identical.
 
         Args:
             domain: The coded domain.
             codes: Columns, shape (d, n), every code inside its attribute.
             unit_labels: Label of each row, or None if each row is a unit.
+            texts: Columns without a declared domain, each of n rows.
         """
-        codes = np.ascontiguousarray(codes)
+        codes, texts = np.ascontiguousarray(codes), texts or {}
         if unit_labels is None:
-            units = np.arange(codes.shape[1], dtype=np.int64)
-            digests = _row_digests(codes)
-            return cls(domain=domain, codes=codes, units=units, digests=digests, max_rows=1)
-        labels, places = _labels(unit_labels)
+            return cls(
+                domain=domain,
+                codes=codes,
+                units=np.arange(codes.shape[1], dtype=np.int64),
+                digests=_row_digests(codes, list(texts.values())),
+                max_rows=1,
+                texts=texts,
+            )
+        labels, places = unique_bytes(unit_labels)
         named = places >= 0
         used, units = np.unique(places[named], return_inverse=True)
         return cls(
@@ -118,6 +138,7 @@ class CodedTable:
             units=units.reshape(-1).astype(np.int64),
             digests=_stack([_digest(labels[place]) for place in used.tolist()]),
             max_rows=None,
+            texts={name: column.rows(named) for name, column in texts.items()},
         )
 
     @property
@@ -133,6 +154,19 @@ class CodedTable:
     def count(self, queries: Sequence[Query]) -> list[NDArray[np.int64]]:
         """Return exact counts; see :class:`MarginalSource`."""
         return count_marginals(self.domain, self.codes, queries)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns without a declared domain; see :class:`MarginalSource`."""
+        return tuple(self.texts)
+
+    def count_texts(self, name: str) -> dict[str, int]:
+        """Return exact counts of texts; see :class:`MarginalSource`."""
+        return self.texts[name].counts()
+
+    def coded(self, domain: Domain, codes: Codes) -> CodedTable:
+        """Return the same rows and units in another coded domain, without undeclared texts."""
+        return replace(self, domain=domain, codes=codes, texts={})
 
     def rows(self) -> NDArray[np.int32]:
         """Return all rows, int32 of shape (n, d)."""
@@ -188,31 +222,8 @@ class CodedTable:
             units=units.reshape(-1).astype(np.int64),
             digests=self.digests[used],
             max_rows=self.max_rows,
+            texts={name: column.rows(keep) for name, column in self.texts.items()},
         )
-
-
-def _labels(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Return different labels as bytes, and the place of each row among them; -1 if blank."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    places: dict[bytes, int] = {}
-    parts = [np.zeros(0, dtype=np.int64)]
-    for chunk in chunks:
-        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
-        raw = bytes_of(plain)
-        if pa.types.is_large_binary(raw.type):
-            coded = raw.dictionary_encode()
-            texts, at = coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy()
-            found = [(texts, at.astype(np.int64))]
-        else:
-            found = [
-                ([text.encode() for text in texts.to_pylist()], at)
-                for texts, at in unique_texts(raw, date_format=None, truth=("true", "false"))
-            ]
-        for texts, at in found:
-            stripped = [text.strip() for text in texts]
-            seen = [places.setdefault(t, len(places)) if t else -1 for t in stripped]
-            parts.append(np.array([*seen, -1], dtype=np.int64)[at])
-    return list(places), np.concatenate(parts)
 
 
 def _digest(label: bytes) -> bytes:
@@ -223,10 +234,16 @@ def _stack(digests: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST)
 
 
-def _row_digests(codes: Codes) -> NDArray[np.uint8]:
+def _row_digests(codes: Codes, texts: Sequence[TextColumn]) -> NDArray[np.uint8]:
     """Return a digest of each row's content and its number among identical rows."""
-    rows = np.ascontiguousarray(codes.T, dtype=np.int32)
-    width, content = rows.shape[1] * 4, rows.tobytes()
+    coded = np.ascontiguousarray(codes.T, dtype=np.int32)
+    rows = np.hstack(
+        [
+            coded.view(np.uint8).reshape(len(coded), 4 * coded.shape[1]),
+            *(column.digests() for column in texts),
+        ]
+    )
+    width, content = rows.shape[1], rows.tobytes()
     seen: dict[bytes, int] = {}
     digests = []
     for i in range(len(rows)):

@@ -29,7 +29,7 @@ EVIDENCE = "evidence.dsse.json"
 SIGNATURE_FIELD = "Issuer"
 _DATA = {"synthetic.csv", "synthetic.parquet"}
 _SHEET = {"DATASHEET.md"}
-_MODEL = {"model/model.json", "model/arrays.npz"}
+_MODEL = {"model/model.json", "model/arrays.npz", "model/domains.json"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,69 +1,102 @@
-"""Discrete Gaussian noise against its exact probability mass function.
+"""Discrete Gaussian noise against its exact probability mass function, at five scales.
 
-Chi-square at five scales, 40,000 draws each, false-alarm rate 1e-8 a test (5e-8 in all); each must
-also reject a scale that is 10 % off, either way (p below 1e-80 in 300 simulated runs a scale). The
-chi-square tail was checked by simulation: real over nominal rate at most 1.7 down to 1e-5.
+40,000 draws a scale. Each p-value is compared with ALPHA = 1e-8; 20 of them, the chi-square ones
+at a real rate below 2 ALPHA, so a run of this file fails by chance with probability below 4e-7.
+A scale that is 10 % off is missed with probability below 1e-49 (noncentral chi-square), a tail cut
+where 40 draws are expected with exp(-40). What 40,000 draws cannot see: a tail that is wrong only
+beyond 3.1 sigma, unless it throws a draw where none is expected.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from noise_checks import (
+    ALPHA,
+    MISSED,
+    SIGMAS,
+    chi_square,
+    chi_square_rate,
+    gaussian_faults,
+    gaussian_law,
+    grain,
+    lag,
+    missed,
+    tails,
+)
 
 from dpsynth.privacy.noise import gaussian
 
 DRAWS = 40_000
-ALPHA = 1e-8
-SIGMAS = (0.6, 1.0, 3.7, 25.0, 400.0)
+OFFSET = 1000
 
 
-def draws(sigma: float, offset: int = 0) -> np.ndarray:
-    noisy, rho = gaussian(np.full(DRAWS, offset, dtype=np.int64), sigma, 1)
+@cache
+def draws(sigma: float) -> np.ndarray:
+    """Draw once a scale and a process: a sample that failed a test fails it for good."""
+    noisy, rho = gaussian(np.full(DRAWS, OFFSET, dtype=np.int64), sigma, 1)
     assert rho >= 1 / (2 * sigma**2)
-    return noisy - offset
-
-
-def p_value(sample: np.ndarray, sigma: float) -> float:
-    """Chi-square over about 60 bins; bins that expect fewer than 20 draws are merged."""
-    reach = int(8 * sigma) + 3
-    support = np.arange(-reach, reach + 1)
-    pmf = np.exp(-(support**2) / (2 * sigma**2))
-    pmf /= pmf.sum()
-    width = max(1, int(sigma / 8))
-    group = (support + reach) // width
-    expected = np.bincount(group, weights=pmf) * sample.size
-    seen = np.bincount((np.clip(sample, -reach, reach) + reach) // width, minlength=expected.size)
-    keep = expected >= 20
-    expected = np.append(expected[keep], max(expected[~keep].sum(), 1e-9))
-    seen = np.append(seen[keep], seen[~keep].sum())
-    if expected[-1] < 20:  # tails together are still rare: join the smallest bin
-        expected[-2], seen[-2] = expected[-2] + expected[-1], seen[-2] + seen[-1]
-        expected, seen = expected[:-1], seen[:-1]
-    statistic = float(((seen - expected) ** 2 / expected).sum())
-    return float(chi2.sf(statistic, expected.size - 1))
+    return noisy - OFFSET
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
-def test_follows_the_discrete_gaussian(sigma: float) -> None:
-    sample = draws(sigma, offset=1000)
-    assert p_value(sample, sigma) > ALPHA
-    assert p_value(sample, sigma * 1.1) < ALPHA, "noise that is too small must be noticed"
-    assert p_value(sample, sigma / 1.1) < ALPHA, "noise that is too large must be noticed"
-    lag = np.corrcoef(sample[:-1], sample[1:])[0, 1] * np.sqrt(DRAWS)
-    assert abs(lag) < 6.0  # false alarm 2e-9: cells are independent
+def test_body_fits_the_exact_law(sigma: float) -> None:
+    """False-alarm rate: below 2e-8 for the body, 1e-8 for the residues modulo 4."""
+    assert chi_square(draws(sigma), gaussian_law(sigma)) > ALPHA
+    assert grain(draws(sigma), gaussian_law(sigma)) > ALPHA
 
 
-def test_rounded_continuous_noise_is_noticed() -> None:
-    twin = np.random.default_rng(1).normal(0, 0.6, DRAWS).round().astype(np.int64)
-    assert p_value(twin, 0.6) < ALPHA
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_tails_fit_the_exact_law(sigma: float) -> None:
+    """False-alarm rate: at most 1e-8, exact binomial."""
+    assert tails(draws(sigma), gaussian_law(sigma)) > ALPHA
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_cells_are_independent(sigma: float) -> None:
+    """False-alarm rate: 1e-8 by the normal approximation; a cell used twice is rejected."""
+    assert lag(draws(sigma)) > ALPHA
+    assert lag(np.repeat(draws(sigma)[: DRAWS // 2], 2)) < ALPHA
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_a_scale_that_is_ten_percent_off_is_rejected(sigma: float) -> None:
+    """The drawn noise itself must not pass for another scale. False-alarm rate: below 1e-12."""
+    for factor in (1.1, 0.9):
+        assert missed(gaussian_law(sigma), gaussian_law(sigma * factor), DRAWS) < MISSED
+        assert missed(gaussian_law(sigma / factor), gaussian_law(sigma), DRAWS) < MISSED
+        assert chi_square(draws(sigma), gaussian_law(sigma / factor)) < ALPHA
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_planted_faults_are_rejected(sigma: float) -> None:
+    """Seeded draws: no chance is left. The tail test alone must see a cut tail."""
+    law = gaussian_law(sigma)
+    for name, fault in gaussian_faults(sigma, DRAWS).items():
+        judge = tails if "tail" in name else chi_square
+        assert judge(fault.sample(DRAWS), law) < ALPHA, name
+    honest = law.sample(DRAWS)
+    assert min(judge(honest, law) for judge in (chi_square, tails, grain)) > ALPHA
+    assert grain(honest // 2 * 2, law) < ALPHA, "noise on a coarser grid"
+    far = np.where(np.arange(DRAWS) == 7, int(9 * sigma) + 9, honest)
+    assert tails(far, law) < ALPHA, "one draw beyond 9 sigma"
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_the_stated_false_alarm_rate_is_the_real_one(sigma: float) -> None:
+    assert 0.8 < chi_square_rate(gaussian_law(sigma), DRAWS) < 2.0
 
 
 def test_shape_and_type_are_kept() -> None:
+    """False-alarm rate: exp(-5000) a cell."""
     noisy, _ = gaussian(np.arange(6, dtype=np.int64).reshape(2, 3), 0.01, 1)
     assert noisy.dtype == np.int64
     assert noisy.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_two_runs_differ() -> None:
-    assert not np.array_equal(draws(25.0), draws(25.0))
+    """False-alarm rate: below 1e-1000."""
+    counts = np.zeros(1000, dtype=np.int64)
+    assert not np.array_equal(gaussian(counts, 25.0, 1)[0], gaussian(counts, 25.0, 1)[0])

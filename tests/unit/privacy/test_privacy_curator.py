@@ -11,7 +11,7 @@ import pytest
 from dpsynth.errors import BudgetError, InputError, SelfTestError
 from dpsynth.privacy import curator as module
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent
+from dpsynth.privacy.events import Event, GaussianEvent, ScoresEvent, SelectionEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
 from dpsynth.schema.domain import Domain
@@ -256,3 +256,26 @@ def test_a_table_that_is_not_bounded_to_the_sensitivity_is_refused(stamp: int | 
     with pytest.raises(InputError, match="more rows of one unit"):
         Curator(table, reservation=MemoryReservation(1.0), max_rows_per_unit=1, rho=1.0)
     assert not table.asked
+
+
+def test_scores_are_charged_as_one_vector_and_answered_exactly_but_for_noise() -> None:
+    curator, paying, source = make(rho=2.0, rows=3)
+    answer = curator.score([pair(weight=2), pair(offset=5)], rho=0.5, stage="s")
+    ((asked, (event,)),) = paying.charges
+    assert asked == 0 and isinstance(event, ScoresEvent)
+    assert event.squared_sensitivity == 3**2 * (2**2 + 1) and event.scores == 2
+    assert Fraction(event.rho) >= Fraction(45) / (2 * Fraction(event.sigma) ** 2)
+    assert event.rho <= 0.5 and answer.rho == event.rho and answer.sigma == event.sigma
+    sharp, _, _ = make(rho=9000.0, rows=1, cap=1e4)
+    exact = sharp.score([pair(weight=2), pair(offset=5)], rho=8000.0, stage="s")
+    assert exact.values.tolist() == [8, 9]  # sigma 0.018: noise is always 0
+
+
+@pytest.mark.parametrize("candidates", [[], [pair(weight=0)], [pair(offset=2**61)]])
+def test_scores_of_malformed_candidates_are_refused_before_a_charge(
+    candidates: list[Candidate],
+) -> None:
+    curator, paying, _ = make()
+    with pytest.raises(InputError):
+        curator.score(candidates, rho=0.1, stage="s")
+    assert not paying.charges

@@ -328,6 +328,7 @@ def adult_values() -> dict[str, Any]:
             "That one unit is one adult and that at most 1 row is kept of it.",
             "That a release was made and that its internal checks did not refuse it.",
         ],
+        "data.discovered": [],
         "data.warnings": [],
         "data.raw_counts": {
             "rows": 32561, "units": 32561, "kept_rows": 32561, "train_rows": 26049,
@@ -351,6 +352,9 @@ def adult_values() -> dict[str, Any]:
             {"attributes": [a, b], "cells": 90 + i, "sigma": 41.2, "typical_error": 32.9}
             for i, (a, b) in enumerate(zip(ADULT, ADULT[1:], strict=False))
         ],
+        "fitness.measured_error": {
+            "status": "not_run", "reason": "No share of the budget was set aside for it.",
+        },
         "fitness.poor_uses": [
             "Decisions about a single person: no row describes anybody.",
             "Small groups: counts near the noise in the table above mean nothing.",
@@ -466,6 +470,16 @@ def diabetes_values() -> dict[str, Any]:
         "data.unprotected": [
             *values["data.unprotected"], "That the hospitals took part in the study."
         ],
+        "data.discovered": [
+            {
+                "column": "payer_code", "found": 14, "sigma": 51.7, "threshold": 270.0,
+                "rho": "0.0012", "delta": "0.000000049", "seq": 22,
+            },
+            {
+                "column": "medical_specialty", "found": 31, "sigma": 51.7, "threshold": 270.0,
+                "rho": "0.0012", "delta": "0.000000049", "seq": 23,
+            },
+        ],
         "data.warnings": [
             {"column": n, "text": "holds values that its dictionary does not declare."}
             for n in (*DIABETES[18:21], "discharge_disposition_id", "admission_source_id")
@@ -478,6 +492,15 @@ def diabetes_values() -> dict[str, Any]:
             {"attributes": [a, b], "cells": 90, "sigma": 161.2, "typical_error": 128.9 + i}
             for i, (a, b) in enumerate(zip(DIABETES, DIABETES[1:], strict=False))
         ],
+        "fitness.measured_error": {
+            "status": "ok", "reason": "", "level": 0.95, "share": 0.05,
+            "means": [
+                {"ways": 1, "tables": 4, "value": 0.0068, "half_width": 0.0011, "seq": 61},
+                {"ways": 2, "tables": 6, "value": 0.0489, "half_width": 0.0012, "seq": 62},
+            ],
+            "columns": [["age", 0.004], ["gender", 0.0], ["readmitted", 0.011], ["race", 0.012]],
+            "column_half_width": 0.0022,
+        },
         "fitness.poor_uses": [
             *values["fitness.poor_uses"],
             "Questions about several rows of one patient: rows are drawn one by one and "

@@ -1,0 +1,169 @@
+"""The error that may be published: distances of synthetic from real rows, measured with noise.
+
+Fidelity on real rows is not differentially private. Here it is paid for: the L1 distance between
+the counts of the synthetic table and those of the training rows, for each column and for pairs of
+columns at the declared bins, comes from the Curator with noise, from a share of the budget that is
+set aside before the data is opened. Half of the distance over the number of rows is the total
+variation distance; that number is the model's noisy estimate.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.events import Charged
+from dpsynth.privacy.ledger import Reservation
+from dpsynth.privacy.measurement import Candidate, Scores
+from dpsynth.schema.codec import Codec
+from dpsynth.sources.counting import count_marginals
+from dpsynth.sources.table import CodedTable
+
+STAGE = "published error"
+DESCRIPTION = (
+    "Noisy distance between synthetic and real tables, for each column and for pairs of columns."
+)
+LEVEL = 0.95
+_QUANTILE = 1.959963984540054
+_MAX_PAIRS = 1000
+_MAX_CELLS = 250_000  #: of one pair at the declared bins
+
+Sets = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanError:
+    """Mean total variation distance over tables of so many columns, with its noise.
+
+    Attributes:
+        ways: Columns of each table.
+        tables: Number of tables.
+        value: Mean distance, in [0, 1].
+        half_width: Half of the interval at LEVEL that the noise gives.
+        ledger_seq: Number of the ledger entry that paid.
+    """
+
+    ways: int
+    tables: int
+    value: float
+    half_width: float
+    ledger_seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedError:
+    """What was measured for publication.
+
+    Attributes:
+        means: Over single columns and, where there are two, over pairs.
+        columns: (column, distance) of each column.
+        column_half_width: Half of the interval at LEVEL of each of those.
+    """
+
+    means: tuple[MeanError, ...]
+    columns: tuple[tuple[str, float], ...]
+    column_half_width: float
+
+
+def planned_queries(columns: int) -> int:
+    """Return how many distances are measured for a table of so many columns."""
+    return columns + min(_MAX_PAIRS, math.comb(columns, 2))
+
+
+def measure_error(
+    codec: Codec,
+    train: CodedTable,
+    synthetic: NDArray[np.int32],
+    *,
+    total: float,
+    reservation: Reservation,
+    max_rows_per_unit: int,
+    rho: float,
+) -> tuple[PublishedError, Charged]:
+    """Measure the error at a price.
+
+    Args:
+        codec: Codec of both tables; distances are at its declared bins.
+        train: Training rows.
+        synthetic: Synthetic rows, (n, d) codes of the same domain.
+        total: The model's estimate of the number of training rows.
+        reservation: What pays.
+        max_rows_per_unit: Rows of one unit at most.
+        rho: Price in zCDP rho.
+    """
+    singles: Sets = [(name,) for name in codec.domain.names]
+    groups = [group for group in (singles, _pairs(codec)) if group]
+    with Curator(
+        train,
+        reservation=reservation,
+        max_rows_per_unit=max_rows_per_unit,
+        rho=rho,
+    ) as curator:
+        share = curator.remaining / len(groups)
+        answers = [
+            curator.score(_candidates(codec, synthetic, total, group), rho=share, stage=STAGE)
+            for group in groups
+        ]
+        charged = curator.events
+    columns = answers[0].values / (2.0 * total)
+    return (
+        PublishedError(
+            means=tuple(
+                _mean(group, answer, total) for group, answer in zip(groups, answers, strict=True)
+            ),
+            columns=tuple(
+                (name, _clipped(value))
+                for (name,), value in zip(singles, columns.tolist(), strict=True)
+            ),
+            column_half_width=_QUANTILE * answers[0].sigma / (2.0 * total),
+        ),
+        charged,
+    )
+
+
+def _pairs(codec: Codec) -> Sets:
+    """Return pairs of columns at the declared bins; evenly spaced ones where there are many."""
+    coarse = codec.coarse_domain
+    pairs = [
+        pair for pair in itertools.combinations(coarse.names, 2) if coarse.cells(pair) <= _MAX_CELLS
+    ]
+    step = max(1, math.ceil(len(pairs) / _MAX_PAIRS))
+    return list(pairs[::step])
+
+
+def _candidates(
+    codec: Codec, synthetic: NDArray[np.int32], total: float, sets: Sequence[tuple[str, ...]]
+) -> list[Candidate]:
+    """Return the counts of the synthetic table, scaled to the estimated number of rows."""
+    queries = [(names, {name: codec.coarse[name] for name in names}) for names in sets]
+    counts = count_marginals(codec.domain, np.ascontiguousarray(synthetic.T), queries)
+    scale = total / len(synthetic)
+    return [
+        Candidate(
+            attributes=names,
+            reference=np.rint(found * scale).astype(np.int64),
+            partitions=partitions,
+        )
+        for (names, partitions), found in zip(queries, counts, strict=True)
+    ]
+
+
+def _mean(group: Sets, answer: Scores, total: float) -> MeanError:
+    tables = len(group)
+    return MeanError(
+        ways=len(group[0]),
+        tables=tables,
+        value=_clipped(float(answer.values.mean()) / (2.0 * total)),
+        half_width=_QUANTILE * answer.sigma / math.sqrt(tables) / (2.0 * total),
+        ledger_seq=answer.ledger_seq,
+    )
+
+
+def _clipped(value: float) -> float:
+    return min(1.0, max(0.0, value))
