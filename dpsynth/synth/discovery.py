@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import MarginalQuery, Measurement
@@ -26,9 +27,12 @@ from dpsynth.schema.declared import (
 )
 from dpsynth.schema.undeclared import grid_edges, with_categories
 from dpsynth.synth.api import PlannedStage
-from dpsynth.synth.numeric import heavy_sigmas
 
 Floats = NDArray[np.float64]
+
+# Cells of the grid that noise alone takes for occupied, expected a column: one in 10,000, because a
+# single one far out would stretch the bounds.
+_FALSE_CELLS = 1e-4
 
 STAGE = "discovery"
 DESCRIPTION = (
@@ -103,7 +107,7 @@ def _range(column: Column, measured: Measurement) -> Discovered:
     """Return bounds and bins from noisy counts on the grid."""
     edges = grid_edges(column)
     counts = measured.values[:-1].astype(np.float64)  # the last code is no number
-    threshold = heavy_sigmas(counts.size) * measured.sigma
+    threshold = -float(ndtri(_FALSE_CELLS / counts.size)) * measured.sigma
     domain = _bounds_and_bins(column, edges, counts, threshold)
     return Discovered(
         column=column.name,

@@ -142,7 +142,8 @@ def test_households_are_bounded_and_split_whole(desk: Desk) -> None:
     assert answer.code == 0, answer.text
     with Ledger.open(desk.ledger) as book:
         events = [e for entry in book.entries() for e in entry.payload.get("events", ())]
-    assert {event["sensitivity"] for event in events} <= {2, 4}
+    assert {e["sensitivity"] for e in events if "scores" not in e} <= {2, 4}
+    assert all(e["squared_sensitivity"] == 4 * e["scores"] for e in events if "scores" in e)
     other = desk.release("--max-rows-per-unit", "1", "--unit-name", "person", name="other")
     assert other.code == 2, "the unit of a lineage is fixed"
 

@@ -100,18 +100,20 @@ def test_bounds_hold_nearly_everybody_and_bins_are_about_equal(kind: Kind) -> No
 
 
 def test_one_person_far_out_moves_no_bound() -> None:
+    """Noise alone stretches the bounds once in 10,000 columns; 4 of 30 never happen (1e-11)."""
     cells = ["5"] * 5000 + ["1000000000"]
-    for _ in range(10):
-        found, _ = ask([numbers()], {"x": cells})
-        domain = found["x"].domain
-        assert isinstance(domain, NumericDomain) and domain.upper < 100
+    stretched = 0
+    for _ in range(30):
+        domain = ask([numbers()], {"x": cells})[0]["x"].domain
+        assert isinstance(domain, NumericDomain)
+        stretched += domain.upper >= 100 or domain.lower < -100
+    assert stretched <= 3
 
 
 def test_nothing_is_made_of_noise() -> None:
-    """No cell of 313 stands out in an empty table; chance below 10 * 32 * 0.00135 would be 4 %
-    a table at three sigmas, and heavy_sigmas keeps the expected number of such cells at 0.043."""
-    empty = sum(ask([numbers()], {"x": ["?"] * 50})[0]["x"].domain is not None for _ in range(60))
-    assert empty <= 14  # Binomial(60, 0.043): above 14 with probability below 1e-8
+    """In a table without numbers a domain appears once in 10,000 columns; 4 of 30 never do."""
+    found = sum(ask([numbers()], {"x": ["?"] * 50})[0]["x"].domain is not None for _ in range(30))
+    assert found <= 3
 
 
 def test_columns_share_one_budget_exactly() -> None:
