@@ -126,7 +126,7 @@ def cross_check(loss: Loss | float, delta: float) -> list[tuple[str, float]]:
     """Convert a loss to epsilon at delta by independent implementations.
 
     The own delta of a loss is taken from `delta` first: a mechanism that is rho-zCDP but for a
-    chance of d is (epsilon, delta - d)-DP but for that chance (Bun & Steinke 2016, Lemma 8.8).
+    chance of d is (epsilon, delta - d)-DP but for that chance (Bun & Steinke 2016, Section 8).
 
     Args:
         loss: A loss, or the rho of a pure one.

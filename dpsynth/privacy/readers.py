@@ -122,9 +122,10 @@ class RdpAccountant:
         from dp_accounting import rdp
 
         self._accountant = rdp.RdpAccountant(orders=_renyi_orders(sampled))
-        self._delta = sum((true_loss(event).delta for event in events), Fraction(0))
-        for event in events:
-            self._accountant.compose(_as_dp_event(event))
+        own = (true_loss(event).delta for event in events if isinstance(event, ThresholdEvent))
+        self._delta = sum(own, Fraction(0))
+        for event, count in Counter(_as_dp_event(event) for event in events).items():
+            self._accountant.compose(event, count)
 
     @staticmethod
     def supports(event: Event) -> bool:
@@ -248,7 +249,7 @@ def _left_of(delta: float, own: Fraction) -> float:
 def _renyi_orders(sampled: bool) -> list[float]:
     """Return the orders to try; whole ones where sums over Poisson samples must be made."""
     if not sampled:
-        return [1.0 + float(less) for less in np.geomspace(0.0101, 1e8, 1200)]
+        return [1.0 + float(less) for less in np.geomspace(0.0101, 1e8, 800)]
     large = {float(round(order)) for order in np.geomspace(64, 1024, 40)}
     return [*map(float, range(2, 64)), *sorted(large)]
 

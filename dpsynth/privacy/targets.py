@@ -30,12 +30,7 @@ def rho_for_hits(max_hit_rate: float, false_alarm: float) -> float:
     >>> round(rho_for_hits(0.03, 0.01), 4)
     0.0747
     """
-    if not 0 < false_alarm < 1 or not 0 < max_hit_rate < 1:
-        raise InputError(
-            "Both rates must lie between 0 and 1.",
-            where="attack risk",
-            fix="For example 0.03 at a false alarm rate of 0.01.",
-        )
+    _check_rates(max_hit_rate, false_alarm)
     low, high = _LEAST_RHO, _RHO_LIMIT
     if hit_rate(false_alarm, low) > max_hit_rate:
         raise InputError(
@@ -65,6 +60,7 @@ def budget_for_hits(max_hit_rate: float, false_alarm: float, delta: float) -> Bu
         InputError: The target cannot be promised, or needs an epsilon that no budget may have.
         SelfTestError: The promise does not hold for the budget that was found.
     """
+    _check_rates(max_hit_rate, false_alarm)
     Budget(epsilon=1.0, delta=delta)  # refuses a delta that is none
     if not max_hit_rate > delta:
         raise InputError("at or below delta cannot be promised.", where="attack risk")
@@ -80,3 +76,13 @@ def budget_for_hits(max_hit_rate: float, false_alarm: float, delta: float) -> Bu
     if hit_rate(false_alarm, rho_for(budget)) > allowed:
         raise SelfTestError("The budget found does not keep the promised hit rate.")
     return budget
+
+
+def _check_rates(max_hit_rate: float, false_alarm: float) -> None:
+    """Refuse rates that are no probabilities, or certain."""
+    if not 0 < false_alarm < 1 or not 0 < max_hit_rate < 1:
+        raise InputError(
+            "Both rates must lie between 0 and 1.",
+            where="attack risk",
+            fix="For example 0.03 at a false alarm rate of 0.01.",
+        )
