@@ -75,7 +75,7 @@ def check_exact(maker: Maker) -> None:
         exact = discrete_hits(sigma, times, ALARMS)
         found = hits(promise)
         # 1e-30: the exact sums end at 14 sigma.
-        assert (found >= exact * (1 - 1e-9) - 1e-30).all(), "an attacker does better than was promised"
+        assert (found >= exact * (1 - 1e-9) - 1e-30).all(), "more hits than promised"
         assert (found <= exact * 1.01 + 2e-4).all()
         variation = float(np.max(discrete_hits(sigma, times, _fine()) - _fine()))
         assert 0.5 + 0.5 * variation <= promise.right_guesses() * (1 + 1e-9)
