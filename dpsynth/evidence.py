@@ -70,6 +70,10 @@ FIELDS: dict[str, Field] = {
     ),
     "guarantee.assurance_class": Field("A, B or N, with what is open", _DECLARED),
     "guarantee.assurance_meaning": Field("sentence", _DECLARED),
+    "guarantee.basis": Field("where curve, hits, guesses and tail come from", _PUBLIC),
+    "guarantee.groups": Field(
+        "[{size, epsilon}] decimal string at the same delta; null where none is stated", _PUBLIC
+    ),
     "guarantee.tail_probability": Field("bound on P[privacy loss > epsilon]", _PUBLIC),
     "guarantee.curve": Field("[[false alarm rate, largest hit rate], ...]", _PUBLIC),
     "guarantee.right_guesses": Field("largest share of right guesses from a fair coin", _PUBLIC),
@@ -82,6 +86,9 @@ FIELDS: dict[str, Field] = {
     "budget.total_rho": Field("decimal string; cap in rho", _DECLARED),
     "budget.spent_before_rho": Field("decimal string; all earlier releases and lost runs", _PUBLIC),
     "budget.charged_rho": Field("decimal string; this release", _PUBLIC),
+    "budget.charged_delta": Field(
+        "decimal string; what events of this release may fail by on their own", _PUBLIC
+    ),
     "budget.remaining_rho": Field("decimal string; after this release", _PUBLIC),
     "budget.lineage_epsilon_after": Field(
         "decimal string; epsilon of all releases so far", _PUBLIC

@@ -57,6 +57,7 @@ def shared(e: Evidence) -> dict[str, Any]:
         "epsilon": numbers.up(e["guarantee.epsilon"], 6),
         "delta": numbers.up(e["guarantee.delta"], 4),
         "odds": numbers.one_in(float(e["guarantee.delta"])),
+        "group_text": _groups(e["guarantee.groups"]),
         "rows_text": say("guarantee.one_row") if rows == 1 else say("guarantee.many_rows", n=rows),
         "beliefs": beliefs,
         "half": half,
@@ -206,6 +207,14 @@ def _errors(measured: Sequence[Mapping[str, Any]]) -> list[tuple[Markup, int, st
         shown = low if low == high else say("fitness.range", low=low, high=high)
         rows.append((title, len(errors), shown))
     return rows
+
+
+def _groups(groups: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return what the guarantee is for two and for five units together."""
+    stated = {group["size"]: group["epsilon"] for group in groups}
+    if None in stated.values():
+        return say("guarantee.group_none")
+    return say("guarantee.group", two=numbers.up(stated[2], 3), five=numbers.up(stated[5], 3))
 
 
 def _measured_error(measured: Mapping[str, Any]) -> Markup:

@@ -11,11 +11,13 @@ from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
+from dpsynth.errors import InputError
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
 from dpsynth.pipeline import published, wording
 from dpsynth.pipeline.state import Run
-from dpsynth.privacy import meaning
-from dpsynth.privacy.accountant import cross_check, epsilon, total_loss
+from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
+from dpsynth.privacy.losses import group_loss
+from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import Disclosure, Status, decimal_string
 from dpsynth.synth import registry
@@ -27,6 +29,7 @@ _PACKAGES = (
     "weasyprint", "pyHanko", "cryptography",
 )  # fmt: skip
 _WARNING_SIGMAS = 6.0
+GROUPS = (2, 5)  #: sizes of groups whose privacy loss is stated
 
 
 def collect(run: Run) -> ReleaseEvidence:
@@ -69,7 +72,6 @@ def _release(b: EvidenceBuilder, run: Run) -> None:
 def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     plan = run.plan
     eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.price.rho
-    charged = _charged(run)
     assurance = registry.assurance_class(plan.settings.synthesizer)
     b.add("guarantee.relation", plan.unit.relation.value, DECLARED)
     b.add("guarantee.unit", plan.unit.name, DECLARED)
@@ -78,22 +80,31 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     b.add("guarantee.epsilon", decimal_string(eps), DECLARED)
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
-    b.add("guarantee.epsilon_charged", decimal_string(epsilon(charged, delta)), POST)
+    b.add("guarantee.epsilon_charged", decimal_string(epsilon(_charged(run), delta)), POST)
     letter, meant = wording.ASSURANCE[assurance]
     b.add("guarantee.assurance_class", letter, DECLARED)
     b.add("guarantee.assurance_meaning", meant, DECLARED)
     # What an attacker can do is stated for the whole price of the release, not for what ran.
-    b.add("guarantee.tail_probability", meaning.tail_probability(rho, eps), POST)
-    curve = meaning.trade_off_curve(rho, 101)
+    promise = Guarantee.of(
+        [event for _, event in run.charged],
+        rho=rho,
+        delta_own=plan.price.discovery_delta,
+        # What is discovered decides how the rest of the budget is shared out.
+        fixed_plan=registry.fixed_plan(plan.settings.synthesizer) and not plan.open_columns,
+    )
+    b.add("guarantee.basis", promise.basis, POST)
+    b.add("guarantee.groups", [_group(run, size) for size in GROUPS], POST)
+    b.add("guarantee.tail_probability", promise.tail_probability(eps), POST)
+    curve = promise.trade_off_curve(101)
     b.add("guarantee.curve", [[round(float(x), 6), _up(float(y))] for x, y in curve], POST)
-    b.add("guarantee.right_guesses", meaning.right_guesses(rho), POST)
-    b.add("guarantee.hits_at_1_percent", meaning.hit_rate(0.01, rho), POST)
-    b.add("guarantee.hits_at_01_percent", meaning.hit_rate(0.001, rho), POST)
+    b.add("guarantee.right_guesses", promise.right_guesses(), POST)
+    b.add("guarantee.hits_at_1_percent", promise.hit_rate(0.01), POST)
+    b.add("guarantee.hits_at_01_percent", promise.hit_rate(0.001), POST)
     priors = (0.01, 0.1, 0.5)
-    beliefs = meaning.beliefs(eps, priors)
+    after = beliefs(eps, priors)
     b.add(
         "guarantee.beliefs",
-        [{"before": p, "after": float(q)} for p, q in zip(priors, beliefs, strict=True)],
+        [{"before": p, "after": float(q)} for p, q in zip(priors, after, strict=True)],
         POST,
     )
 
@@ -102,14 +113,15 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     plan, terms = run.plan, run.before.terms
     charged = _charged(run)
     spent = Fraction(run.before.spent_rho)
-    after = spent + Fraction(charged)
+    after = spent + charged.rho
     total = Fraction(terms.total_rho)
     b.add("budget.lineage", plan.settings.lineage, DECLARED)
     b.add("budget.total_epsilon", decimal_string(terms.total.epsilon), DECLARED)
     b.add("budget.total_delta", decimal_string(terms.total.delta), DECLARED)
     b.add("budget.total_rho", decimal_string(terms.total_rho), DECLARED)
     b.add("budget.spent_before_rho", decimal_string(float_up(spent)), POST)
-    b.add("budget.charged_rho", decimal_string(charged), POST)
+    b.add("budget.charged_rho", decimal_string(float_up(charged.rho)), POST)
+    b.add("budget.charged_delta", decimal_string(float_up(charged.delta)), POST)
     b.add("budget.remaining_rho", decimal_string(float_down(total - after)), POST)
     b.add(
         "budget.lineage_epsilon_after",
@@ -293,9 +305,20 @@ def _up(bound: float) -> float:
     return min(1.0, math.ceil(bound * 1e6) / 1e6)
 
 
-def _charged(run: Run) -> float:
-    """Return the rho that was charged, re-derived from the events, rounded up to a float."""
-    return float_up(total_loss(event for _, event in run.charged).rho)
+def _charged(run: Run) -> Loss:
+    """Return what was charged, re-derived from the events."""
+    return total_loss(event for _, event in run.charged)
+
+
+def _group(run: Run, size: int) -> dict[str, Any]:
+    """Return the epsilon of a group of units for the whole price, or that none is stated."""
+    price, delta = run.plan.price, run.plan.budget.delta
+    try:
+        own = group_loss([event for _, event in run.charged], size).delta
+        bound = epsilon(Loss(rho=Fraction(price.rho) * size**2, delta=own), delta)
+    except InputError:
+        return {"size": size, "epsilon": None}
+    return {"size": size, "epsilon": decimal_string(bound)}
 
 
 def _plain(value: Any) -> Any:

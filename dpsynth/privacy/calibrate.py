@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import threshold_delta
+from dpsynth.privacy.losses import threshold_delta
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 
 HEADROOM = 2.0**-40

@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError, InputError, SelfTestError
-from dpsynth.privacy.accountant import Loss, threshold_delta, total_loss
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for, threshold_for
 from dpsynth.privacy.events import (
     Event,
@@ -32,6 +31,7 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.losses import Loss, threshold_delta, total_loss
 from dpsynth.privacy.measurement import (
     Candidate,
     Discovery,

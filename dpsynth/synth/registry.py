@@ -12,7 +12,7 @@ from dpsynth.synth.independent import IndependentSynthesizer
 from dpsynth.synth.marginal_model import load_model
 from dpsynth.synth.mst import MstSynthesizer
 
-__all__ = ["METHODS", "Method", "assurance_class", "load_model", "make"]
+__all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,25 +23,37 @@ class Method:
         make: Builds the synthesizer from its options.
         options: Names of the options.
         assurance: A, B or N, see the certificate's explanation of assurance classes.
+        fixed_plan: Number and noise of its queries follow from domain and budget alone.
         summary: One sentence for people.
     """
 
     make: Callable[..., Synthesizer]
     options: tuple[str, ...]
     assurance: str
+    fixed_plan: bool
     summary: str
 
 
-def _method(kind: type[Any], assurance: str, summary: str) -> Method:
+def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:
     names = tuple(field.name for field in fields(kind))
-    return Method(make=kind, options=names, assurance=assurance, summary=summary)
+    return Method(
+        make=kind, options=names, assurance=assurance, fixed_plan=fixed_plan, summary=summary
+    )
 
 
 METHODS: Mapping[str, Method] = {
     "independent": _method(
-        IndependentSynthesizer, "A", "Each column by itself; relations between columns are lost."
+        IndependentSynthesizer,
+        "A",
+        "Each column by itself; relations between columns are lost.",
+        fixed_plan=True,
     ),
-    "mst": _method(MstSynthesizer, "A", "A spanning tree of the most dependent pairs of columns."),
+    "mst": _method(
+        MstSynthesizer,
+        "A",
+        "A spanning tree of the most dependent pairs of columns.",
+        fixed_plan=False,
+    ),
 }
 
 
@@ -68,6 +80,11 @@ def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
 def assurance_class(name: str) -> str:
     """Return the assurance class of a method: A, B or N."""
     return _find(name).assurance
+
+
+def fixed_plan(name: str) -> bool:
+    """Return whether number and noise of a method's queries are fixed before data is opened."""
+    return _find(name).fixed_plan
 
 
 def _find(name: str) -> Method:

@@ -49,7 +49,7 @@ def test_a_lineage_that_is_known_warns_of_nothing_and_grows(people: People) -> N
 
 
 def test_a_large_lineage_is_sampled_fairly(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    """100 of 2,000 are kept: about 20 of these 400 fall into the sample. Units and key are fixed."""
+    """100 of 2,000 are kept, so about 20 of these 400 fall into the sample; all is fixed."""
     monkeypatch.setattr(module, "MAX_KEPT", 100)
     people.remember("large", people.prints(digests(0, 2000)))
     assert people.same_people("part", people.prints(digests(1640, 400))) == ("large",)

@@ -292,6 +292,10 @@ def adult_values() -> dict[str, Any]:
         "guarantee.assurance_meaning": "Exact integer arithmetic, declared domains, every item "
         "in the "
         "ledger. The mechanism audit on neighbouring inputs is not part of this version.",
+        "guarantee.basis": "zCDP",
+        "guarantee.groups": [
+            {"size": 2, "epsilon": "2.1018"}, {"size": 5, "epsilon": "5.9312"},
+        ],
         "guarantee.tail_probability": 2.13e-5,
         "guarantee.curve": curve(mu),
         "guarantee.right_guesses": phi(mu / 2),
@@ -304,6 +308,7 @@ def adult_values() -> dict[str, Any]:
         "budget.total_rho": "0.19841234",
         "budget.spent_before_rho": "0.05",
         "budget.charged_rho": "0.02436",
+        "budget.charged_delta": "0",
         "budget.remaining_rho": "0.12405234",
         "budget.lineage_epsilon_after": "1.7912345",
         "budget.release_number": 3,
@@ -461,6 +466,7 @@ def diabetes_values() -> dict[str, Any]:
         "guarantee.max_rows_per_unit": 2,
         "budget.lineage": "diabetes130",
         "budget.spent_before_rho": "0",
+        "budget.charged_delta": "0",
         "budget.remaining_rho": "0.17405234",
         "budget.release_number": 1,
         "accounting.calls": calls([n for n in DIABETES if n not in left | generated], 0.02436),
