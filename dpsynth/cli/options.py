@@ -29,6 +29,17 @@ Epsilon = Annotated[
 Delta = Annotated[
     str | None, typer.Option("--delta", help="For example 1e-6, at most 1e-6. No default.")
 ]
+MaxHits = Annotated[
+    float | None,
+    typer.Option(
+        "--max-hits",
+        help="In place of --epsilon: members in 100 that an attacker may recognise at most.",
+    ),
+]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option("--false-alarms", help="Others in 100 that this attacker takes for members."),
+]
 MaxRows = Annotated[
     int | None,
     typer.Option("--max-rows-per-unit", help="Rows kept of one person or household at most."),

@@ -14,6 +14,7 @@ from dpsynth.policy import Policy, load_policy
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import LineageTerms
+from dpsynth.privacy.targets import budget_for_hits
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.results import decimal_string
 from dpsynth.schema.codec import Codec
@@ -92,7 +93,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             fix="A person must declare each column and set `status: declared`.",
         )
     policy = load_policy(settings.policy)
-    budget = Budget.checked(settings.epsilon, settings.delta)
+    budget = _budget(settings)
     total = Budget.checked(
         policy.lineage_epsilon if settings.total_epsilon is None else settings.total_epsilon,
         policy.lineage_delta if settings.total_delta is None else settings.total_delta,
@@ -181,6 +182,16 @@ def _stages(
             )
         )
     return tuple(stages)
+
+
+def _budget(settings: ReleaseSettings) -> Budget:
+    """Return the declared budget, or the one that keeps the declared attack risk."""
+    if settings.max_hits_in_100 is None or settings.false_alarms_in_100 is None:
+        return Budget.checked(settings.epsilon, settings.delta)
+    delta = Budget.checked(1, settings.delta).delta
+    return budget_for_hits(
+        settings.max_hits_in_100 / 100, settings.false_alarms_in_100 / 100, delta
+    )
 
 
 def _check_encoding(dictionary: Dictionary, where: str) -> None:

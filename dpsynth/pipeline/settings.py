@@ -23,7 +23,7 @@ _KEYS: dict[str, frozenset[str]] = {
     "privacy": frozenset(
         {
             "epsilon", "delta", "max_rows_per_unit", "unit_name", "total", "discovery_share",
-            "fidelity_share",
+            "fidelity_share", "max_hits_in_100", "false_alarms_in_100",
         }
     ),
     "privacy.total": frozenset({"epsilon", "delta"}),
@@ -44,6 +44,9 @@ class ReleaseSettings:
         dictionary: Path of dictionary.yaml.
         epsilon: Privacy loss of this release at `delta`; text or number, checked by Budget.
         delta: See epsilon.
+        max_hits_in_100: In place of epsilon: how many of 100 members an attacker may recognise at
+            most, at `false_alarms_in_100`.
+        false_alarms_in_100: How many of 100 others the attacker takes for members.
         max_rows_per_unit: Rows kept of one unit at most; None takes the dictionary's, or 1.
         unit_name: What one unit is, in words ("patient"); None takes it from the dictionary.
         total_epsilon: Cap of the lineage, used when the lineage is new; None takes the policy's.
@@ -71,6 +74,8 @@ class ReleaseSettings:
     dictionary: Path | None = None
     epsilon: float | str | None = None
     delta: float | str | None = None
+    max_hits_in_100: float | None = None
+    false_alarms_in_100: float | None = None
     max_rows_per_unit: int | None = None
     unit_name: str | None = None
     total_epsilon: float | str | None = None
@@ -102,7 +107,10 @@ class ReleaseSettings:
         """
         for label, value in (
             ("data.dictionary (--dictionary)", self.dictionary),
-            ("privacy.epsilon (--epsilon)", self.epsilon),
+            (
+                "privacy.epsilon (--epsilon)",
+                self.epsilon if self.max_hits_in_100 is None else self.max_hits_in_100,
+            ),
             ("privacy.delta (--delta)", self.delta),
             ("lineage (--lineage)", self.lineage),
             ("name (--name)", self.name),
@@ -111,6 +119,18 @@ class ReleaseSettings:
                 raise InputError(
                     "is not given.", where=label, fix="There is no default: a person decides it."
                 )
+        if self.max_hits_in_100 is not None and self.epsilon is not None:
+            raise InputError(
+                "is given twice: as epsilon and as a largest number of hits.",
+                where="privacy.epsilon",
+                fix="Give one of the two.",
+            )
+        if (self.max_hits_in_100 is None) is not (self.false_alarms_in_100 is None):
+            raise InputError(
+                "The largest number of hits and the false alarms that go with it belong together.",
+                where="privacy.max_hits_in_100",
+                fix="For example max_hits_in_100: 3 and false_alarms_in_100: 1.",
+            )
         for label, text in (("name", self.name), ("lineage", self.lineage)):
             if not _NAME.fullmatch(text):
                 raise InputError(
@@ -186,6 +206,10 @@ def load_settings(path: Path) -> ReleaseSettings:
         dictionary=file(section["data"].get("dictionary")),
         epsilon=section["privacy"].get("epsilon"),
         delta=section["privacy"].get("delta"),
+        max_hits_in_100=_optional(section["privacy"].get("max_hits_in_100"), "max_hits_in_100"),
+        false_alarms_in_100=_optional(
+            section["privacy"].get("false_alarms_in_100"), "false_alarms_in_100"
+        ),
         max_rows_per_unit=_integer(
             section["privacy"].get("max_rows_per_unit"), "max_rows_per_unit"
         ),
@@ -244,6 +268,10 @@ def _integer(value: Any, where: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError("must be a whole number.", where=where)
     return value
+
+
+def _optional(value: Any, where: str) -> float | None:
+    return None if value is None else _number(value, where)
 
 
 def _number(value: Any, where: str) -> float:
