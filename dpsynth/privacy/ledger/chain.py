@@ -21,7 +21,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from dpsynth.errors import InputError, LedgerDamagedError
-from dpsynth.privacy.ledger.amounts import as_decimal, as_fraction
+from dpsynth.privacy.ledger.amounts import shortened
 from dpsynth.privacy.ledger.keys import LedgerKey, signed_by
 
 FORMAT = "2"
@@ -50,6 +50,12 @@ class Kind(StrEnum):
     VOID = "void"  #: the reservation is given back; the data was never opened
 
 
+def _refuse(text: str) -> None:
+    """Refuse a fraction or a name such as NaN, which more than one text could stand for."""
+    raise ValueError(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -98,7 +104,7 @@ class Entry:
     @cached_property
     def payload(self) -> Mapping[str, Any]:
         """The JSON object; numbers that are signed for are decimal strings."""
-        found = json.loads(self.text)
+        found = _DECODER.decode(self.text)
         if not isinstance(found, dict):
             raise ValueError("not an object")
         return found
@@ -116,7 +122,7 @@ class Entry:
         """Return {seq, kind, created, release, rho, digest}; release and rho may be empty."""
         rho = str(self.payload.get("rho", ""))
         if self.kind in {Kind.CHARGE, Kind.COMMIT}:
-            rho = as_decimal(as_fraction(rho), digits=17)  # the exact text can be long
+            rho = shortened(rho)  # the exact text can be long
         return {
             "seq": self.seq,
             "kind": self.kind.value,
@@ -130,7 +136,7 @@ class Entry:
         """Return the entry as one line of canonical JSON."""
         body = _body(self.seq, self.prev, self.lineage, self.kind, self.text, self.created)
         tree = {"digest": self.digest, "signature": self.signature}
-        return canonical(json.loads(body) | tree)
+        return canonical(_DECODER.decode(body.decode()) | tree)
 
 
 #: An entry as a database or a file holds it, in the order of Entry: nothing in it is trusted yet.
@@ -148,13 +154,18 @@ def canonical(value: Any) -> str:
     """
     try:
         _check_value(value)
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        text = _encode(value)
         text.encode()
     except (TypeError, ValueError, RecursionError):
         raise InputError(
             "A ledger entry can hold texts and whole numbers only.", where="ledger"
         ) from None
     return text
+
+
+def _encode(value: Any) -> str:
+    """Return the JSON text of a value with sorted keys and no white space."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def seal(
@@ -220,7 +231,8 @@ def check_signature(entry: Entry, public: str) -> None:
 def check_form(entry: Entry) -> None:
     """Raise LedgerDamagedError unless the payload is written in its one canonical form."""
     try:
-        if canonical(dict(entry.payload)) == entry.text:
+        # The decoder refused fractions. Only texts beyond ASCII need a look at every value.
+        if (_encode if entry.text.isascii() else canonical)(entry.payload) == entry.text:
             return
     except (ValueError, InputError, RecursionError):
         pass

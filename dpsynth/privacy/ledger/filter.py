@@ -14,11 +14,13 @@ answers would cost delta twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger.records import ZERO, ReleaseRecord, ReleaseState
+from dpsynth.privacy.ledger.amounts import ZERO, minus, plus
+from dpsynth.privacy.ledger.records import ReleaseRecord
 from dpsynth.privacy.ledger.terms import (
     SLACK,
     Cap,
@@ -42,8 +44,8 @@ class Bucket:
         currency: How the bucket adds up; that of its first reservation.
     """
 
-    rho: Fraction = ZERO
-    delta: Fraction = ZERO
+    rho: Decimal = ZERO
+    delta: Decimal = ZERO
     live: int = 0
     currency: Currency = Currency.ZCDP
 
@@ -52,17 +54,16 @@ class Bucket:
         if not self.live:
             self.currency = record.currency
         self.live += 1
-        self.rho += Fraction(record.reserved_rho)
+        self.rho = plus(self.rho, Decimal(record.reserved_rho))
         if record.discovery_delta:
-            self.delta += Fraction(record.discovery_delta)
+            self.delta = plus(self.delta, Decimal(record.discovery_delta))
 
-    def settle(self, old: ReleaseRecord, new: ReleaseRecord) -> None:
-        """Follow a commit or a void."""
-        self.rho += new.spent_rho - old.spent_rho
-        if old.discovery_delta:
-            self.delta += new.spent_delta - old.spent_delta
-        if new.state is ReleaseState.VOID:
-            self.live -= 1
+    def settle(self, record: ReleaseRecord, rho: Decimal, delta: Decimal, *, void: bool) -> None:
+        """Replace what was reserved by what was charged."""
+        self.rho = plus(minus(self.rho, Decimal(record.reserved_rho)), rho)
+        if record.discovery_delta:
+            self.delta = plus(minus(self.delta, Decimal(record.discovery_delta)), delta)
+        self.live -= void
 
 
 class Spending:
@@ -89,14 +90,14 @@ class Spending:
 def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> None:
     """Raise BudgetError, which says what is left, unless every cap allows the reservation."""
     asked = record.budget
-    if Fraction(record.reserved_rho) > Fraction(terms.total_rho) - spending.total.rho:
-        left = Fraction(terms.total_rho) - spending.total.rho
+    left = minus(Decimal(terms.total_rho), spending.total.rho)
+    if Decimal(record.reserved_rho) > left:
         raise _overdrawn("The budget", terms.total, _allows(left, asked, record), record, terms)
     if record.discovery_delta:
-        free = Fraction(terms.discovery_delta) - spending.total.delta
-        if Fraction(record.discovery_delta) > free:
+        free = minus(Decimal(terms.discovery_delta), spending.total.delta)
+        if Decimal(record.discovery_delta) > free:
             raise BudgetError(
-                f"Of the delta for discovery {float_down(max(free, ZERO)):g} is left; "
+                f"Of the delta for discovery {float_down(Fraction(max(free, ZERO))):g} is left; "
                 f"{record.discovery_delta:g} was asked for.",
                 where=f"lineage {terms.lineage}",
                 fix="Discover less, or declare in the dictionary what was to be discovered.",
@@ -132,25 +133,25 @@ def _check_cap(
             where=f"lineage {terms.lineage}",
             fix="Choose a method that is zCDP, such as mst, or another recipient.",
         )
-    after = bucket.rho + Fraction(record.reserved_rho)
+    after = plus(bucket.rho, Decimal(record.reserved_rho))
     if currency is Currency.ZCDP:
-        if after > Fraction(cap.rho):
-            left = Fraction(cap.rho) - bucket.rho
+        if after > Decimal(cap.rho):
+            left = minus(Decimal(cap.rho), bucket.rho)
             rest = _allows(left, record.budget, record)
             raise _overdrawn(title, cap.budget, rest, record, terms)
         return
     delta = conversion_delta(cap.budget, terms.discovery_delta)
-    if reached(float_up(after), delta, terms.order) > cap.budget.epsilon * (1 + SLACK):
+    if reached(float_up(Fraction(after)), delta, terms.order) > cap.budget.epsilon * (1 + SLACK):
         rest = f"no release of that size at the lineage's order {terms.order:.4g}"
         raise _overdrawn(title, cap.budget, rest, record, terms)
 
 
-def _allows(left: Fraction, asked: Budget, record: ReleaseRecord) -> str:
+def _allows(left: Decimal, asked: Budget, record: ReleaseRecord) -> str:
     """Say what rho is left for, at the delta that was asked for."""
     if left <= 0:
         return "no further release"
     delta = conversion_delta(asked, record.discovery_delta)
-    shown = int(reached(float_down(left), delta) * 10_000) / 10_000
+    shown = int(reached(float_down(Fraction(left)), delta) * 10_000) / 10_000
     return f"a release at epsilon {shown:g} at most" if shown > 0 else "no further release"
 
 

@@ -10,13 +10,14 @@ replay also checks each signature and re-derives each price; the state that it r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import assert_never
 
 from dpsynth.errors import BudgetError, DpsynthError, InputError, LedgerDamagedError
 from dpsynth.privacy.ledger import audit
-from dpsynth.privacy.ledger.amounts import as_fraction, as_text
+from dpsynth.privacy.ledger.amounts import ZERO, as_text, plus, read_amount
 from dpsynth.privacy.ledger.chain import (
     FORMAT,
     GENESIS,
@@ -36,6 +37,35 @@ from dpsynth.privacy.ledger.terms import LineageTerms
 _IMPOSSIBLE = (
     KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, DpsynthError,
 )  # fmt: skip
+
+
+@dataclass
+class _Release:
+    """A reservation while entries are applied; sums are decimals, which are exact and fast.
+
+    `last` is its commit or void.
+    """
+
+    record: ReleaseRecord
+    state: ReleaseState = ReleaseState.RESERVED
+    rho: Decimal = ZERO
+    delta: Decimal = ZERO
+    last: Entry | None = None
+    stale: bool = False
+
+    def current(self) -> ReleaseRecord:
+        """Return the record as it is now."""
+        if self.stale:
+            self.record = replace(
+                self.record,
+                state=self.state,
+                charged_rho=Fraction(self.rho),
+                charged_delta=Fraction(self.delta),
+                closed=self.last.created if self.last else "",
+                digests=dict(self.last.payload.get("digests", {})) if self.last else {},
+            )
+            self.stale = False
+        return self.record
 
 
 class Replay:
@@ -58,7 +88,7 @@ class Replay:
         self.keys: tuple[str, ...] = ()
         self.home = ""
         self.moved = False
-        self._records: dict[str, dict[int, ReleaseRecord]] = {}
+        self._releases: dict[str, dict[int, _Release]] = {}
         self._spending: dict[str, Spending] = {}
 
     @property
@@ -76,14 +106,14 @@ class Replay:
         total = self._spending[lineage].total
         return LineageStatus(
             terms=self.terms[lineage],
-            spent_rho=total.rho,
-            spent_delta=total.delta,
-            records=tuple(self._records[lineage].values()),
+            spent_rho=Fraction(total.rho),
+            spent_delta=Fraction(total.delta),
+            records=tuple(release.current() for release in self._releases[lineage].values()),
         )
 
     def record(self, lineage: str, seq: int) -> ReleaseRecord:
         """Return the reservation numbered `seq`; KeyError if there is none."""
-        return self._records[lineage][seq]
+        return self._releases[lineage][seq].current()
 
     def admit(self, lineage: str, record: ReleaseRecord) -> None:
         """Raise BudgetError unless a lineage can pay a reservation."""
@@ -146,7 +176,7 @@ class Replay:
                 if full:
                     terms.check()
                 self.terms[entry.lineage] = terms
-                self._records[entry.lineage] = {}
+                self._releases[entry.lineage] = {}
                 self._spending[entry.lineage] = Spending()
             case Kind.RESERVE:
                 self._reserve(entry, full=full)
@@ -189,49 +219,45 @@ class Replay:
             ) from None
         for bucket in self._spending[lineage].of(record):
             bucket.add(record)
-        self._records[lineage][entry.seq] = record
+        self._releases[lineage][entry.seq] = _Release(record)
 
     def _charge(self, entry: Entry, *, full: bool) -> None:
         """Apply a charge; only a full replay parses its events."""
         reservation, rho, delta = entry.charged()
-        record = self._records[entry.lineage][reservation]
-        _require(record.state is ReleaseState.OPEN)
+        release = self._releases[entry.lineage][reservation]
+        _require(release.state is ReleaseState.OPEN)
         if full:
-            _require(entry.payload["release"] == record.release)
-            audit.check_charge(entry, record, self.terms[entry.lineage])
-        charged = record.charged_rho + as_fraction(rho)
-        failing = record.charged_delta + as_fraction(delta) if delta != "0" else record.charged_delta
-        check_affordable(charged, record.reserved_rho, record.release)
-        check_affordable(failing, record.discovery_delta, record.release, what="delta for discovery")
-        self._records[entry.lineage][reservation] = replace(
-            record, charged_rho=charged, charged_delta=failing
-        )
+            _require(entry.payload["release"] == release.record.release)
+            audit.check_charge(entry, release.record, self.terms[entry.lineage])
+        charged = plus(release.rho, read_amount(rho))
+        failing = release.delta if delta == "0" else plus(release.delta, read_amount(delta))
+        _require(charged <= Decimal(release.record.reserved_rho))
+        _require(failing <= Decimal(release.record.discovery_delta))
+        release.rho, release.delta, release.stale = charged, failing, True
 
     def _advance(self, entry: Entry) -> None:
         """Apply an open, commit or void."""
         payload = entry.payload
-        record = self._records[entry.lineage][payload["reservation"]]
+        release = self._releases[entry.lineage][payload["reservation"]]
+        record = release.record
         _require(payload["release"] == record.release)
         if entry.kind is Kind.OPEN:
-            _require(record.state is ReleaseState.RESERVED)
-            self._records[entry.lineage][record.seq] = replace(record, state=ReleaseState.OPEN)
+            _require(release.state is ReleaseState.RESERVED)
+            release.state, release.stale = ReleaseState.OPEN, True
             return
-        if entry.kind is Kind.COMMIT:
-            _require(record.state is ReleaseState.OPEN)
-            charged = (as_text(record.charged_rho), as_text(record.charged_delta))
-            _require((payload["rho"], payload["delta"]) == charged)
-            settled = replace(
-                record,
-                state=ReleaseState.COMMITTED,
-                closed=entry.created,
-                digests=dict(payload["digests"]),
-            )
+        void = entry.kind is Kind.VOID
+        if void:
+            _require(release.state is ReleaseState.RESERVED)
         else:
-            _require(record.state is ReleaseState.RESERVED)
-            settled = replace(record, state=ReleaseState.VOID, closed=entry.created)
+            _require(release.state is ReleaseState.OPEN)
+            charged = (as_text(release.rho), as_text(release.delta))
+            _require((payload["rho"], payload["delta"]) == charged)
+            _require(isinstance(payload["digests"], dict))
         for bucket in self._spending[entry.lineage].of(record):
-            bucket.settle(record, settled)
-        self._records[entry.lineage][record.seq] = settled
+            bucket.settle(record, release.rho, release.delta, void=void)
+        release.last = entry
+        release.state = ReleaseState.VOID if void else ReleaseState.COMMITTED
+        release.stale = True
 
 
 def check_affordable(

@@ -7,7 +7,7 @@ from typing import Any
 
 from dpsynth.errors import DpsynthError, InputError
 from dpsynth.privacy.events import Event
-from dpsynth.privacy.ledger.amounts import as_text
+from dpsynth.privacy.ledger.amounts import as_amount, as_text
 from dpsynth.privacy.ledger.audit import price
 from dpsynth.privacy.ledger.book import Book, Draft
 from dpsynth.privacy.ledger.chain import Head, Kind
@@ -70,8 +70,8 @@ class Reservation:
             )
             return {
                 "events": [event.to_json() for event in events],
-                "rho": as_text(cost.rho),
-                "delta": as_text(cost.delta),
+                "rho": as_text(as_amount(cost.rho)),
+                "delta": as_text(as_amount(cost.delta)),
             }
 
         return self._step(Kind.CHARGE, ReleaseState.OPEN, body).seq
@@ -87,8 +87,8 @@ class Reservation:
             del replay
             return {
                 "digests": dict(digests),
-                "rho": as_text(record.charged_rho),
-                "delta": as_text(record.charged_delta),
+                "rho": as_text(as_amount(record.charged_rho)),
+                "delta": as_text(as_amount(record.charged_delta)),
             }
 
         return self._step(Kind.COMMIT, ReleaseState.OPEN, body, remember=True)

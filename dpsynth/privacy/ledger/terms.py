@@ -265,6 +265,7 @@ def budget_from(tree: Mapping[str, Any]) -> Budget:
     )
 
 
+@lru_cache(maxsize=4096)
 def alike(name: str) -> str:
     """Return what two spellings of one name share: its letters and digits, case aside."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
