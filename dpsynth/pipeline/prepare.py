@@ -127,14 +127,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         unit=unit,
         budget=budget,
         rho=rho,
-        terms=LineageTerms(
-            lineage=settings.lineage,
-            relation=unit.relation,
-            unit=unit.name,
-            unit_column=unit.column,
-            total=total,
-            total_rho=rho_for(total),
-        ),
+        terms=LineageTerms.of(settings.lineage, unit=unit, total=total),
         synthesizer=synthesizer,
         stages=synthesizer.plan(codec.domain, rho),
     )
