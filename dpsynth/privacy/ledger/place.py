@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -25,7 +25,7 @@ class Place:
     """
 
     path: Path | None = None
-    url: URL | None = None
+    url: URL | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, place: Place | Path | str) -> Place:
