@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth | releases``."""
+"""Command line: ``python -m benchmarks synth | releases | ledger``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import releases, synth
+from benchmarks import ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--table", nargs="+", default=[], help="only these tables")
     command.add_argument("--epsilon", default="1")
     command.add_argument("--delta", default="1e-6")
+    command = commands.add_parser("ledger", help="reading, checking and writing a long ledger")
+    command.add_argument("--entries", type=int, default=10_000, help="length (default: 10000)")
     options = parser.parse_args(arguments)
+    if options.command == "ledger":
+        return ledger.run(entries=options.entries)
     if options.command == "releases":
         return releases.run(
             data=options.data, names=options.table, epsilon=options.epsilon, delta=options.delta

@@ -68,6 +68,7 @@ def run(*, data: Path, names: Sequence[str], epsilon: str, delta: str) -> int:
             **os.environ,
             "DPSYNTH_LEDGER": str(folder / "ledger.sqlite"),
             "DPSYNTH_KEYS": str(folder / "keys"),
+            "DPSYNTH_ANCHORS": str(folder / "anchors"),
             "DPSYNTH_PASSPHRASE": "benchmark",
         }
         _dpsynth(["keys", "init"], environment)

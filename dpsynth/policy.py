@@ -33,6 +33,7 @@ _LIMITS = frozenset(
         "min_holdout", "review_months",
     }
 )  # fmt: skip
+_CAPS = frozenset({"recipient_total", "jurisdiction_total"})
 _TOTAL = frozenset({"epsilon", "delta"})
 _CONDITIONS = ("at_most", "at_least", "verdict_is", "verdict_not", "is_true")
 _GATE = frozenset({"id", "title", "metric", "reason", "on_inconclusive", *_CONDITIONS})
@@ -106,6 +107,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Total:
+    """A largest (epsilon, delta) of several releases together."""
+
+    epsilon: float
+    delta: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """Declared limits and gates; made by :func:`load_policy`.
 
@@ -115,7 +124,9 @@ class Policy:
         description: Who it is for and what it weighs.
         digest: SHA-256 of the file's bytes, lower-case hexadecimal.
         max_epsilon, max_delta: Largest of one release.
-        lineage_epsilon, lineage_delta: Largest of all releases about the same people.
+        lineage_total: Largest of all releases about the same people.
+        recipient_total: Largest of all of them to any one recipient, or None.
+        jurisdiction_total: Largest of all of them into any one jurisdiction, or None.
         assurance_classes: Assurance classes that may be released.
         attacks: Attack profiles that suffice.
         min_holdout: Smallest share of units sealed for the tests.
@@ -129,8 +140,9 @@ class Policy:
     digest: str
     max_epsilon: float
     max_delta: float
-    lineage_epsilon: float
-    lineage_delta: float
+    lineage_total: Total
+    recipient_total: Total | None
+    jurisdiction_total: Total | None
     assurance_classes: tuple[str, ...]
     attacks: tuple[str, ...]
     min_holdout: float
@@ -161,8 +173,8 @@ class Policy:
             for what, asked, limit in (
                 ("epsilon", epsilon, self.max_epsilon),
                 ("delta", delta, self.max_delta),
-                ("the lineage's total epsilon", total_epsilon, self.lineage_epsilon),
-                ("the lineage's total delta", total_delta, self.lineage_delta),
+                ("the lineage's total epsilon", total_epsilon, self.lineage_total.epsilon),
+                ("the lineage's total delta", total_delta, self.lineage_total.delta),
             )
             if not asked <= limit
         ]
@@ -234,9 +246,8 @@ def _policy(tree: Any, where: str, digest: str) -> Policy:
     if tree["version"] != 1 or isinstance(tree["version"], bool):
         raise InputError("has a version that this dpsynth does not know.", where=where)
     limits = tree["limits"]
-    _keys(limits, _LIMITS, _LIMITS, f"{where}: limits")
-    total = limits["lineage_total"]
-    _keys(total, _TOTAL, _TOTAL, f"{where}: limits.lineage_total")
+    _keys(limits, _LIMITS | _CAPS, _LIMITS, f"{where}: limits")
+    total = _total(limits, "lineage_total", where)
     if not isinstance(tree["gates"], list) or not tree["gates"]:
         raise InputError(
             "has no gates: an empty policy is not a policy.", where=where, fix="Add a gate."
@@ -251,14 +262,28 @@ def _policy(tree: Any, where: str, digest: str) -> Policy:
         digest=digest,
         max_epsilon=_number(limits, "max_epsilon", where, above=0.0),
         max_delta=_number(limits, "max_delta", where, above=0.0, below=1.0),
-        lineage_epsilon=_number(total, "epsilon", where, above=0.0),
-        lineage_delta=_number(total, "delta", where, above=0.0, below=1.0),
+        lineage_total=total,
+        recipient_total=_cap(limits, "recipient_total", where),
+        jurisdiction_total=_cap(limits, "jurisdiction_total", where),
         assurance_classes=_names(limits, "assurance_classes", where),
         attacks=_names(limits, "attacks", where),
         min_holdout=_number(limits, "min_holdout", where, above=0.0, below=1.0),
         review_months=round(_number(limits, "review_months", where, above=0.5, below=120.5)),
         gates=gates,
     )
+
+
+def _total(limits: Mapping[str, Any], key: str, where: str) -> Total:
+    tree = limits[key]
+    _keys(tree, _TOTAL, _TOTAL, f"{where}: limits.{key}")
+    return Total(
+        epsilon=_number(tree, "epsilon", where, above=0.0),
+        delta=_number(tree, "delta", where, above=0.0, below=1.0),
+    )
+
+
+def _cap(limits: Mapping[str, Any], key: str, where: str) -> Total | None:
+    return _total(limits, key, where) if key in limits else None
 
 
 def _gate(tree: Any, where: str) -> Gate:

@@ -28,7 +28,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "sources": (BASE | {"schema"}, {"numpy", "numba", "pyarrow"}),
     "privacy": (
         BASE | {"schema", "sources"},
-        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "rfc8785"},
+        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography"},
     ),
     "synth": (BASE | {"schema", "sources", "privacy"}, {"numpy", "numba", "scipy"}),
     "fidelity": (

@@ -18,6 +18,7 @@ from dpsynth.cli.release import execute, say_outcome, summary
 from dpsynth.cli.trust import say_report
 from dpsynth.errors import InputError, MissingExtraError
 from dpsynth.pipeline import load_settings
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey
 from dpsynth.signing.keys import init_trial_authority, load_roots
 from dpsynth.verification import verify_bundle
 
@@ -42,7 +43,17 @@ def demo(
         out / "keys", organisation="dpsynth demo", passphrase=passphrase.encode(), days=30
     )
     settings = load_settings(out / "release.yaml").override(key=keys.signer, passphrase_file=secret)
-    outcome = execute(settings, out=out / "bundle", ledger=str(out / "ledger.sqlite"), quiet=json)
+    # A demo starts anew each time, so neither its key nor its anchors are those of real ledgers.
+    ledger_key = LedgerKey.create(out / "keys" / "ledger.pem")
+    outcome = execute(
+        settings,
+        out=out / "bundle",
+        ledger=None,
+        quiet=json,
+        opened=lambda: Ledger.open(
+            out / "ledger.sqlite", key=ledger_key, anchors=Anchors(out / "anchors")
+        ),
+    )
     report = verify_bundle(outcome.bundle, roots=load_roots([keys.root]), at=datetime.now(UTC))
     if json:
         emit_json({**summary(outcome), "verification": report.to_json()})

@@ -9,9 +9,9 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table
 from dpsynth.errors import InputError
-from dpsynth.pipeline.places import existing_ledger
+from dpsynth.pipeline.places import read_ledger
 from dpsynth.privacy.accountant import epsilon
-from dpsynth.privacy.ledger import Head, Ledger
+from dpsynth.privacy.ledger import Head
 
 app = typer.Typer(
     help="The budget of the people: what is spent and what is left.", no_args_is_help=True
@@ -21,7 +21,7 @@ app = typer.Typer(
 @app.command("status")
 def status(ledger: o.LedgerOption = None, json: o.Json = False) -> None:
     """Show each lineage: its cap, what is spent, what is left."""
-    with Ledger.open(existing_ledger(ledger)) as book:
+    with read_ledger(ledger) as book:
         rows = [book.status(name) for name in book.lineages()]
         head = book.head()
     if json:
@@ -75,7 +75,7 @@ def show(
     json: o.Json = False,
 ) -> None:
     """Show the entries, oldest first."""
-    with Ledger.open(existing_ledger(ledger)) as book:
+    with read_ledger(ledger) as book:
         entries = [{"lineage": e.lineage, **e.summary()} for e in book.entries(lineage)]
     if json:
         emit_json({"entries": entries})
@@ -109,7 +109,7 @@ def verify(
 ) -> None:
     """Recompute the whole chain and compare it with anchors. Exit code 5 if it does not hold."""
     anchors = [_anchor(text) for text in anchor or ()]
-    with Ledger.open(existing_ledger(ledger)) as book:
+    with read_ledger(ledger) as book:
         check = book.verify(anchors)
     if json:
         emit_json(

@@ -21,7 +21,7 @@ from dpsynth.pipeline import (
     prepare,
     run,
 )
-from dpsynth.pipeline.places import ledger_path
+from dpsynth.pipeline.places import ledger_path, write_ledger
 from dpsynth.pipeline.wording import cells_look_like
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
@@ -230,16 +230,29 @@ def release(
 
 
 def execute(
-    settings: ReleaseSettings, *, out: Path | None, ledger: str | None, quiet: bool
+    settings: ReleaseSettings,
+    *,
+    out: Path | None,
+    ledger: str | None,
+    quiet: bool,
+    opened: Callable[[], Ledger] | None = None,
 ) -> Outcome:
-    """Prepare and run one release, with notes and progress for people."""
+    """Prepare and run one release, with notes and progress for people.
+
+    Args:
+        settings: What was declared.
+        out: Bundle folder.
+        ledger: Place of the ledger; the user's by default.
+        quiet: Show nothing.
+        opened: Opens a ledger with keys of its own, for a demo; `ledger` is then not used.
+    """
     plan = prepare(settings)
     target = out or Path(plan.settings.name)
     check_target(target)
     signer = load_release_signer(plan.settings, prompt())
     if not quiet:
         _say_columns(plan)
-    with Ledger.open(ledger_path(ledger)) as book, steps(quiet=quiet) as progress:
+    with opened() if opened else write_ledger(ledger) as book, steps(quiet=quiet) as progress:
         known = book.lineages()
         if not quiet and plan.settings.lineage not in known:
             warn(

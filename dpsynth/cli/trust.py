@@ -11,8 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import prompt
-from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, existing_ledger, keys_folder
-from dpsynth.privacy.ledger import Ledger
+from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
 from dpsynth.verification import VerificationReport, verify_bundle
 
@@ -43,7 +42,7 @@ def verify(
     if ledger is None:
         report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC))
     else:
-        with Ledger.open(existing_ledger(ledger)) as book:
+        with read_ledger(ledger) as book:
             report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC), ledger=book)
     if json:
         emit_json(report.to_json())

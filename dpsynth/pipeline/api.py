@@ -16,12 +16,11 @@ import pyarrow as pa
 
 from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.folder import check_target
-from dpsynth.pipeline.places import ledger_path
+from dpsynth.pipeline.places import write_ledger
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 from dpsynth.pipeline.steps import fit_model, open_table, reserved, sample_text
-from dpsynth.privacy.ledger import Ledger
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
@@ -59,7 +58,7 @@ def release(
     target = Path(out) if out is not None else Path(plan.settings.name)
     check_target(target)
     signer = load_release_signer(plan.settings, None)
-    with Ledger.open(ledger_path(ledger)) as book:
+    with write_ledger(ledger) as book:
         return run(plan, ledger=book, signer=signer, target=target, progress=_silent)
 
 
@@ -146,7 +145,7 @@ class Synthesizer:
         """
         plan = prepare(self._settings, source=FrameSource(frame))
         with (
-            Ledger.open(ledger_path(self._ledger)) as book,
+            write_ledger(self._ledger) as book,
             reserved(plan, book) as reservation,
         ):
             data = open_table(plan, reservation, _silent, holdout=0.0)

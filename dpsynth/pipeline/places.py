@@ -1,4 +1,7 @@
-"""Where the ledger and the keys live: the user's data folder, never beside the private data."""
+"""Where the ledger, the keys and the anchors live: never beside the private data.
+
+The ledger's key should live on another device than the ledger: DPSYNTH_LEDGER_KEY names it.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +11,75 @@ from pathlib import Path
 import platformdirs
 
 from dpsynth.errors import InputError
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, Place
 
 LEDGER_VARIABLE = "DPSYNTH_LEDGER"
+LEDGER_KEY_VARIABLE = "DPSYNTH_LEDGER_KEY"
+LEDGER_PASSPHRASE_VARIABLE = "DPSYNTH_LEDGER_PASSPHRASE"  # noqa: S105 (the name of a variable)
+ANCHORS_VARIABLE = "DPSYNTH_ANCHORS"
 KEYS_VARIABLE = "DPSYNTH_KEYS"
 PASSPHRASE_VARIABLE = "DPSYNTH_PASSPHRASE"  # noqa: S105 (the name of a variable)
 
 
-def ledger_path(given: str | None = None) -> Path:
-    """Return the path of the ledger: the option, else the environment, else the user's folder."""
+def ledger_path(given: str | None = None) -> Place:
+    """Return the place of the ledger: the option, else the environment, else the user's folder."""
     text = given or os.environ.get(LEDGER_VARIABLE)
-    if not text:
-        return platformdirs.user_data_path("dpsynth") / "ledger.sqlite"
-    if text.startswith("sqlite:///"):
-        text = text.removeprefix("sqlite:///")
-    elif "://" in text:
-        raise InputError(
-            "Only a SQLite ledger is supported yet.",
-            where="ledger",
-            fix="Give a file path or sqlite:///PATH.",
-        )
-    return Path(text).expanduser()
+    return Place.of(text or platformdirs.user_data_path("dpsynth") / "ledger.sqlite")
 
 
-def existing_ledger(given: str | None = None) -> Path:
-    """Return the path of a ledger that is only to be read: a typing error must not make one.
+def existing_ledger(given: str | None = None) -> Place:
+    """Return the place of a ledger that is only to be read: a typing error must not make one.
 
     Raises:
         InputError: There is no ledger.
     """
-    path = ledger_path(given)
-    if not path.is_file():
+    place = ledger_path(given)
+    if not place.exists():
         raise InputError(
             "There is no ledger.",
-            where=str(path),
+            where=place.text,
             fix="The first release makes one; name another with --ledger or DPSYNTH_LEDGER.",
         )
-    return path
+    return place
+
+
+def read_ledger(given: str | None = None) -> Ledger:
+    """Open an existing ledger for reading, compared with the anchors of this machine."""
+    return Ledger.open(existing_ledger(given), anchors=anchors())
+
+
+def write_ledger(given: str | None = None) -> Ledger:
+    """Open the ledger for writing with its key; the first use makes both."""
+    return Ledger.open(ledger_path(given), key=ledger_key(), anchors=anchors())
+
+
+def ledger_key() -> LedgerKey:
+    """Return the ledger's key: the one that the environment names, else one made on first use.
+
+    Raises:
+        InputError: The key that is named is not there, or the passphrase is wrong.
+    """
+    passphrase = os.environ.get(LEDGER_PASSPHRASE_VARIABLE)
+    named = os.environ.get(LEDGER_KEY_VARIABLE)
+    if named:
+        return LedgerKey.load(Path(named).expanduser(), passphrase)
+    path = keys_folder() / "ledger.pem"
+    if not path.exists():
+        try:
+            return LedgerKey.create(path, passphrase)
+        except InputError:
+            if not path.exists():
+                raise  # else another process made it first
+    return LedgerKey.load(path, passphrase)
+
+
+def anchors() -> Anchors:
+    """Return what this machine remembers of ledgers: the environment's folder or the user's."""
+    text = os.environ.get(ANCHORS_VARIABLE)
+    folder = (
+        Path(text).expanduser() if text else platformdirs.user_state_path("dpsynth") / "anchors"
+    )
+    return Anchors(folder)
 
 
 def keys_folder(given: Path | None = None) -> Path:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
 from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder
-from dpsynth.pipeline.price import Price
+from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.settings import ReleaseSettings
-from dpsynth.policy import Policy, load_policy
-from dpsynth.privacy.accountant import rho_for
+from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import LineageTerms
 from dpsynth.privacy.targets import budget_for_hits
@@ -95,8 +94,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
     policy = load_policy(settings.policy)
     budget = _budget(settings)
     total = Budget.checked(
-        policy.lineage_epsilon if settings.total_epsilon is None else settings.total_epsilon,
-        policy.lineage_delta if settings.total_delta is None else settings.total_delta,
+        policy.lineage_total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
+        policy.lineage_total.delta if settings.total_delta is None else settings.total_delta,
     )
     policy.check_request(
         epsilon=budget.epsilon,
@@ -142,13 +141,13 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         budget=budget,
         price=price,
         open_columns=opened,
-        terms=LineageTerms(
-            lineage=settings.lineage,
-            relation=unit.relation,
-            unit=unit.name,
-            unit_column=unit.column,
+        terms=LineageTerms.of(
+            settings.lineage,
+            unit=unit,
             total=total,
-            total_rho=rho_for(total),
+            discovery_delta=own_delta(total),
+            recipient=_cap(policy.recipient_total),
+            jurisdiction=_cap(policy.jurisdiction_total),
         ),
         synthesizer=synthesizer,
         stages=_stages(synthesizer, codec, opened, price),
@@ -182,6 +181,10 @@ def _stages(
             )
         )
     return tuple(stages)
+
+
+def _cap(total: Total | None) -> Budget | None:
+    return None if total is None else Budget(epsilon=total.epsilon, delta=total.delta)
 
 
 def _budget(settings: ReleaseSettings) -> Budget:

@@ -11,7 +11,13 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.numbers import float_down
 from dpsynth.schema.declared import Column, OpenDomain
 
-DISCOVERY_DELTA_SHARE = 0.1  #: of delta, where categories are to be discovered
+OWN_DELTA_SHARE = 0.1  #: of every delta, kept for mechanisms with a delta of their own
+DISCOVERY_DELTA_SHARE = 0.01  #: of delta: what one release may spend of it on finding categories
+
+
+def own_delta(budget: Budget) -> float:
+    """Return the part of a budget's delta that is kept for mechanisms with a delta of their own."""
+    return OWN_DELTA_SHARE * budget.delta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,10 @@ class Price:
         """
         texts = any(isinstance(column.domain, OpenDomain) for column in open_columns)
         own = DISCOVERY_DELTA_SHARE * budget.delta if texts else 0.0
-        rho = rho_for(Budget(epsilon=budget.epsilon, delta=budget.delta - own))
+        # The same part of delta is kept in releases and in lineages, so that a release may always
+        # use the whole of a lineage's epsilon, and a lineage can pay for ten discoveries.
+        kept = budget.delta - own_delta(budget)
+        rho = rho_for(Budget(epsilon=budget.epsilon, delta=kept))
         discovery = discovery_share * rho if open_columns else 0.0
         fidelity = fidelity_share * rho
         return cls(

@@ -25,11 +25,11 @@ from dpsynth.synth.api import Model
 
 @contextmanager
 def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
-    """Reserve a plan's budget; whatever the block raises on purpose, the budget is spent.
+    """Reserve a plan's budget. What stops the block before the data is opened gives it back.
 
     Raises:
         InputError, BudgetError: The lineage refuses the reservation; nothing was spent.
-        SpentError: Something stopped the block.
+        SpentError: Something stopped the block after the data was opened: the budget is spent.
     """
     ledger.register(plan.terms)
     reservation = ledger.reserve(
@@ -39,10 +39,17 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
         rho=plan.price.rho,
         unit=plan.unit,
         plan=plan.stages_json(),
+        discovery_delta=plan.price.discovery_delta,
+        recipient=plan.settings.recipient,
+        jurisdiction=plan.settings.jurisdiction,
+        policy={"name": plan.policy.name, "sha256": plan.policy.digest},
+        caps=plan.terms.caps,
     )
     try:
         yield reservation
-    except DpsynthError as error:
+    except BaseException as error:
+        if reservation.void_unopened() or not isinstance(error, DpsynthError):
+            raise
         raise SpentError(error) from None
 
 

@@ -17,7 +17,7 @@ POINTS = 20
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
 
 folder, point = Path(sys.argv[1]), int(sys.argv[2])
@@ -35,7 +35,8 @@ def step(text):
     seen += 1
 
 plan = prepare(settings)
-with Ledger.open(folder / "ledger.sqlite") as book:
+key = LedgerKey.create(folder / "keys" / "ledger.pem")
+with Ledger.open(folder / "ledger.sqlite", key=key, anchors=Anchors(folder / "anchors")) as book:
     run(plan, ledger=book, signer=load_release_signer(plan.settings, None),
         target=folder / "clinic", progress=step)
 print(seen)

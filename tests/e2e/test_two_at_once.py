@@ -7,7 +7,7 @@ from dataclasses import replace
 from steward import Desk
 
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
-from dpsynth.privacy.ledger import Ledger
+from dpsynth.pipeline.places import write_ledger
 
 
 def test_a_release_beside_another_one_is_verified_against_the_ledger(desk: Desk) -> None:
@@ -21,7 +21,7 @@ def test_a_release_beside_another_one_is_verified_against_the_ledger(desk: Desk)
         passphrase_file=desk.folder / "passphrase",
     )
     plan = prepare(settings)
-    with Ledger.open(desk.ledger) as book:
+    with write_ledger(str(desk.ledger)) as book:
 
         def beside(text: str) -> None:
             if text.startswith("Judging"):

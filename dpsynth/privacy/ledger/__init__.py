@@ -1,24 +1,34 @@
 """The budget ledger: what may be spent on people, what was, and the chain that proves it."""
 
+from dpsynth.privacy.ledger.anchors import Anchor, Anchors
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind
-from dpsynth.privacy.ledger.ledger import Ledger, LedgerCheck, Reservation
-from dpsynth.privacy.ledger.replay import (
-    LineageStatus,
-    LineageTerms,
-    ReleaseRecord,
-    ReleaseState,
-)
+from dpsynth.privacy.ledger.keys import LedgerKey
+from dpsynth.privacy.ledger.ledger import Ledger, LedgerCheck
+from dpsynth.privacy.ledger.place import Place
+from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
+from dpsynth.privacy.ledger.reservation import Reservation
+from dpsynth.privacy.ledger.terms import Cap, Caps, Currency, LineageTerms
+from dpsynth.privacy.ledger.transfer import adopt, import_lines
 
 __all__ = [
     "GENESIS",
+    "Anchor",
+    "Anchors",
+    "Cap",
+    "Caps",
+    "Currency",
     "Entry",
     "Head",
     "Kind",
     "Ledger",
     "LedgerCheck",
+    "LedgerKey",
     "LineageStatus",
     "LineageTerms",
+    "Place",
     "ReleaseRecord",
     "ReleaseState",
     "Reservation",
+    "adopt",
+    "import_lines",
 ]

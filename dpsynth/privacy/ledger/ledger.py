@@ -1,4 +1,4 @@
-"""The budget ledger: append-only, hash-chained, on disk before anything is opened or drawn.
+"""The budget ledger: append-only, hash-chained, signed, on disk before anything is opened or drawn.
 
 States of a release: reserve, open, charge..., commit; or reserve, void. No commit means spent. A
 budget belongs to a lineage, the people, over every release, file and recipient; its total, unit
@@ -7,31 +7,26 @@ and relation are written once and can never change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import tight_epsilon, total_loss
+from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.ledger.anchors import Anchors
+from dpsynth.privacy.ledger.audit import check_claim
 from dpsynth.privacy.ledger.book import Book, Draft
 from dpsynth.privacy.ledger.chain import Entry, Head, Kind
-from dpsynth.privacy.ledger.replay import (
-    LineageStatus,
-    LineageTerms,
-    ReleaseRecord,
-    ReleaseState,
-    Replay,
-)
-from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.privacy.ledger.keys import LedgerKey
+from dpsynth.privacy.ledger.place import Place
+from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord
+from dpsynth.privacy.ledger.replay import Replay
+from dpsynth.privacy.ledger.reservation import Reservation
+from dpsynth.privacy.ledger.terms import Caps, Currency, LineageTerms, alike
+from dpsynth.privacy.ledger.transfer import lines_of
 from dpsynth.privacy.unit import PrivacyUnit
-from dpsynth.results import decimal_string
-
-_SLACK = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +34,16 @@ class LedgerCheck:
     """What :meth:`Ledger.verify` found in order.
 
     Attributes:
+        ledger_id: Name of the ledger.
+        public_key: The key in force.
         entries: Number of entries, each checked.
         head: The last one.
-        anchors: Number of anchors that the chain holds.
+        anchors: Number of heads given that the chain holds.
         lineages: Names of the lineages.
     """
 
+    ledger_id: str
+    public_key: str
     entries: int
     head: Head
     anchors: int
@@ -52,20 +51,33 @@ class LedgerCheck:
 
 
 class Ledger:
-    """A ledger file. Use :meth:`open`; it is a context manager."""
+    """A ledger. Use :meth:`open`; it is a context manager."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
-        """Open a ledger, or create it with its folder; every entry is checked.
+    def open(
+        cls,
+        place: Place | Path | str,
+        *,
+        key: LedgerKey | None = None,
+        anchors: Anchors | None = None,
+    ) -> Ledger:
+        """Open a ledger: its chain and the signature of its last entry are checked.
+
+        Args:
+            place: Path, ``sqlite:///PATH`` or ``postgresql://...``.
+            key: The ledger's key. With it the ledger can be written, and is made where none is;
+                without it the ledger is read-only and nothing is created.
+            anchors: What this machine remembers of ledgers; the ledger is compared with it.
 
         Raises:
-            LedgerDamagedError: The file is not a ledger, or an entry is edited, missing or moved.
-            InputError: The file cannot be created, read or written.
+            LedgerDamagedError: This is no ledger, an entry is edited, missing or moved, a foreign
+                key signed it, or it is not the one that was met before, or older.
+            InputError: There is no ledger, it cannot be used, or it is a copy and `key` is given.
         """
-        return cls(Book(path))
+        return cls(Book(Place.of(place), key, anchors))
 
     def __enter__(self) -> Ledger:
         """Return the ledger."""
@@ -81,19 +93,44 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the ledger."""
         self._book.close()
+
+    @property
+    def place(self) -> Place:
+        """Where the ledger is."""
+        return self._book.place
+
+    @property
+    def ledger_id(self) -> str:
+        """128 random bits that name the ledger, in hexadecimal digits."""
+        return self._book.read().ledger_id
+
+    @property
+    def public_key(self) -> str:
+        """The public key in force, in hexadecimal digits."""
+        return self._book.read().public_key
+
+    @property
+    def moved(self) -> bool:
+        """Whether the ledger was closed here, to go on elsewhere."""
+        return self._book.read().moved
+
+    def at_home(self) -> bool:
+        """Say whether this is the ledger itself rather than a copy of it."""
+        return self._book.at_home()
 
     def register(self, terms: LineageTerms) -> None:
         """Write the terms of a lineage, once. Equal terms may be registered again.
 
-        The total in rho that was recorded first stays in force.
+        What was worked out first (rho, order, delta for discovery) and the caps for recipients and
+        jurisdictions that were recorded first stay in force; stricter caps come with each
+        reservation.
 
         Raises:
-            InputError: The lineage exists with other terms, or total_rho exceeds the total.
+            InputError: The lineage exists with other terms, or a rho exceeds its epsilon.
         """
-        if tight_epsilon(terms.total_rho, terms.total.delta) > terms.total.epsilon * (1 + _SLACK):
-            raise InputError("The total in rho exceeds the total epsilon.", where=terms.lineage)
+        terms.check()
 
         def decide(replay: Replay) -> Draft | None:
             _check_terms(replay, terms)
@@ -124,7 +161,7 @@ class Ledger:
         return _status(self._book.read(), lineage)
 
     def head(self) -> Head:
-        """Return the last entry; (0, zeros) for an empty ledger."""
+        """Return the last entry."""
         return self._book.read().head
 
     def entries(self, lineage: str | None = None) -> tuple[Entry, ...]:
@@ -133,18 +170,65 @@ class Ledger:
         return tuple(e for e in found if lineage is None or e.lineage == lineage)
 
     def verify(self, anchors: Sequence[Head] = ()) -> LedgerCheck:
-        """Re-read and check everything; each anchor must be an entry of this chain.
+        """Re-read and check everything: chain, every signature, every price, table and triggers.
+
+        Args:
+            anchors: Heads that documents name; each must be an entry of this chain.
 
         Raises:
             LedgerDamagedError: Something was edited, removed, moved, rolled back or forked.
         """
         replay = self._book.verify(anchors)
         return LedgerCheck(
+            ledger_id=replay.ledger_id,
+            public_key=replay.public_key,
             entries=len(replay.entries),
             head=replay.head,
             anchors=len(anchors),
             lineages=tuple(replay.terms),
         )
+
+    def export_lines(self) -> Iterator[str]:
+        """Yield the ledger as JSON lines without line ends; see :mod:`.transfer`."""
+        return lines_of(self._book.read())
+
+    def move(self) -> Head:
+        """Close the ledger here for ever, to be continued where its lines are imported."""
+        return self._book.write(lambda replay: ("", Kind.MOVE, {}), remember=True)
+
+    def rotate(self, key: LedgerKey) -> Head:
+        """Put a new key in force; the old one signs that it does.
+
+        Raises:
+            InputError: The ledger had this key before.
+        """
+
+        def decide(replay: Replay) -> Draft:
+            if key.public in replay.keys:
+                raise InputError("The ledger has or had this key.", where="ledger")
+            return "", Kind.ROTATE, {"public_key": key.public}
+
+        head = self._book.write(decide, remember=True)
+        self._book.key = key
+        return head
+
+    def void(self, lineage: str, seq: int) -> Head:
+        """Give a reservation back that a killed run left behind before it opened the data.
+
+        Args:
+            lineage: The people whose budget it is.
+            seq: Number of the reserve entry.
+
+        Raises:
+            InputError: There is no such reservation, or the data was opened.
+        """
+        status = self.status(lineage)
+        record = next((r for r in status.records if r.seq == seq), None)
+        if record is None:
+            raise InputError(
+                f"Entry {seq} is no reservation of this lineage.", where=f"lineage {lineage}"
+            )
+        return Reservation(self._book, lineage, record.release, seq, status).void()
 
     def reserve(
         self,
@@ -155,6 +239,12 @@ class Ledger:
         rho: float,
         unit: PrivacyUnit,
         plan: Sequence[Mapping[str, Any]],
+        discovery_delta: float = 0.0,
+        recipient: str = "",
+        jurisdiction: str = "",
+        currency: Currency = Currency.ZCDP,
+        policy: Mapping[str, str] | None = None,
+        caps: Caps | None = None,
     ) -> Reservation:
         """Set part of a lineage's budget aside for one release, durably.
 
@@ -162,17 +252,35 @@ class Ledger:
             lineage: Registered lineage.
             release: Name of the release.
             budget: What the release may spend, as a person declared it.
-            rho: The same in zCDP rho.
+            rho: The same in rho, at what `discovery_delta` leaves of the budget's delta.
             unit: Privacy unit; relation and column must be the lineage's.
             plan: What is to be asked, for the record.
+            discovery_delta: What events with a delta of their own may spend of it.
+            recipient: Who gets the release; spellings with equal letters and digits are one.
+            jurisdiction: Where the recipient is; compared likewise.
+            currency: In what the events add up; events that are no zCDP need RENYI.
+            policy: {"name", "sha256"} of the policy that judges the release.
+            caps: Caps of that policy for any one recipient and jurisdiction; the stricter of these
+                and the lineage's holds.
 
         Raises:
-            BudgetError: The lineage cannot pay. Nothing was written.
-            InputError: The lineage is unknown, the unit differs, or rho exceeds the budget.
+            BudgetError: The lineage cannot pay, or a cap is reached. Nothing was written.
+            InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
         """
-        if not rho > 0 or tight_epsilon(rho, budget.delta) > budget.epsilon * (1 + _SLACK):
-            raise InputError("The price in rho exceeds the epsilon of the release.", where=release)
-
+        asked = ReleaseRecord(
+            seq=0,
+            release=release,
+            budget=budget,
+            reserved_rho=rho,
+            discovery_delta=discovery_delta,
+            max_rows=unit.max_rows,
+            recipient=recipient,
+            jurisdiction=jurisdiction,
+            currency=currency,
+            policy=dict(policy or {}),
+            caps=caps or Caps(),
+            created="",
+        )
         found: list[LineageStatus] = []
 
         def decide(replay: Replay) -> Draft:
@@ -186,139 +294,19 @@ class Ledger:
                     where=f"lineage {lineage}",
                     fix="Use the registered unit: a budget cannot be added up over two units.",
                 )
-            if Fraction(rho) > status.remaining_rho:
-                raise _overdrawn(status, budget)
-            payload = {
-                "release": release,
-                "epsilon": decimal_string(budget.epsilon),
-                "delta": decimal_string(budget.delta),
-                "rho": decimal_string(rho),
-                "max_rows": unit.max_rows,
-                "plan": [dict(stage) for stage in plan],
-            }
-            return lineage, Kind.RESERVE, payload
+            check_claim(asked, terms)
+            replay.admit(lineage, asked)
+            return lineage, Kind.RESERVE, asked.to_json(plan)
 
         entry = self._book.write(decide)
         return Reservation(self._book, lineage, release, entry.seq, found[-1])
-
-
-class Reservation:
-    """The right to spend what one reserve entry set aside. Made by :meth:`Ledger.reserve`.
-
-    Attributes:
-        lineage: The people whose budget it is.
-        release: Name of the release.
-        seq: Number of the reserve entry.
-        before: The lineage as the reservation found it, under the same lock.
-    """
-
-    def __init__(
-        self, book: Book, lineage: str, release: str, seq: int, before: LineageStatus
-    ) -> None:
-        self._book = book
-        self.lineage = lineage
-        self.release = release
-        self.seq = seq
-        self.before = before
-
-    @property
-    def record(self) -> ReleaseRecord:
-        """What became of the reservation so far."""
-        return self._book.read().record(self.lineage, self.seq)
-
-    def open_data(self) -> Head:
-        """Write that the data is about to be opened. From here on, no commit means spent."""
-        return self._write(Kind.OPEN, lambda record: self._in(record, ReleaseState.RESERVED, {}))
-
-    def charge(self, events: Sequence[Event]) -> int:
-        """Write what is about to be drawn, durably, before it is drawn.
-
-        Returns:
-            Number of the entry that pays.
-
-        Raises:
-            BudgetError: The reservation cannot pay. Nothing was written.
-            InputError: The data is not open, or there is no event.
-        """
-        if not events:
-            raise InputError("There is nothing to charge.", where=self.release)
-        cost = total_loss(events).rho
-
-        def payload(record: ReleaseRecord) -> dict[str, Any]:
-            self._in(record, ReleaseState.OPEN, {})
-            if any(not event.covers(record.max_rows) for event in events):
-                raise InputError(
-                    f"An event claims less than the {record.max_rows} rows per unit that the "
-                    "release was reserved for.",
-                    where=self.release,
-                )
-            check_affordable(record.charged_rho + cost, record.reserved_rho, self.release)
-            return {
-                "events": [event.to_json() for event in events],
-                "rho": decimal_string(float_up(cost)),
-            }
-
-        return self._write(Kind.CHARGE, payload).seq
-
-    def commit(self, digests: Mapping[str, str]) -> Head:
-        """Write that the release is complete; only what was charged stays spent.
-
-        Args:
-            digests: Name of each artefact -> its SHA-256.
-        """
-        return self._write(
-            Kind.COMMIT,
-            lambda record: self._in(
-                record,
-                ReleaseState.OPEN,
-                {"digests": dict(digests), "rho": decimal_string(float_up(record.charged_rho))},
-            ),
-        )
-
-    def void(self) -> Head:
-        """Give the reservation back.
-
-        Raises:
-            InputError: The data was opened, so the budget is spent.
-        """
-        return self._write(Kind.VOID, lambda record: self._in(record, ReleaseState.RESERVED, {}))
-
-    def _in(
-        self, record: ReleaseRecord, state: ReleaseState, payload: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return the payload if the reservation is in the state that the step needs."""
-        if record.state is not state:
-            raise InputError(
-                f"The reservation is {record.state.value}; this step needs it {state.value}.",
-                where=self.release,
-            )
-        return payload
-
-    def _write(self, kind: Kind, payload: Callable[[ReleaseRecord], dict[str, Any]]) -> Head:
-        """Append an entry of this reservation."""
-
-        def decide(replay: Replay) -> Draft:
-            body = payload(replay.record(self.lineage, self.seq))
-            return self.lineage, kind, {"reservation": self.seq, "release": self.release, **body}
-
-        return self._book.write(decide)
-
-
-def check_affordable(charged: Fraction, reserved: float, where: str) -> None:
-    """Raise BudgetError if a sum of charges exceeds what was reserved."""
-    if charged > Fraction(reserved):
-        raise BudgetError(
-            "The charge exceeds what was reserved for this release.",
-            where=where,
-            fix="Nothing was drawn. Ask fewer questions or reserve a larger epsilon.",
-        )
 
 
 def _check_terms(replay: Replay, terms: LineageTerms) -> None:
     """Refuse terms that contradict the recorded ones, and names that could be mistaken."""
     recorded = replay.terms.get(terms.lineage)
     if recorded is None:
-        twin = next((n for n in replay.terms if _alike(n) == _alike(terms.lineage)), None)
+        twin = next((n for n in replay.terms if alike(n) == alike(terms.lineage)), None)
         if twin is not None:
             raise InputError(
                 f"is spelt almost like the lineage {twin}.",
@@ -342,11 +330,6 @@ def _check_terms(replay: Replay, terms: LineageTerms) -> None:
             )
 
 
-def _alike(name: str) -> str:
-    """Return what two spellings of one name share: its letters and digits, case aside."""
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
 def _status(replay: Replay, lineage: str) -> LineageStatus:
     """Return the status of a lineage, or say which ones exist."""
     if lineage not in replay.terms:
@@ -356,19 +339,3 @@ def _status(replay: Replay, lineage: str) -> LineageStatus:
             fix=f"Registered: {', '.join(replay.terms) or 'none'}.",
         )
     return replay.status(lineage)
-
-
-def _overdrawn(status: LineageStatus, asked: Budget) -> BudgetError:
-    """Return the error that says what is left and what was asked."""
-    total = status.terms.total
-    left = max(status.remaining_rho, Fraction(0))
-    epsilon = tight_epsilon(float_down(left), asked.delta) if left else 0.0
-    shown = int(epsilon * 10_000) / 10_000
-    rest = f"a release at epsilon {shown:g} at most" if shown > 0 else "no further release"
-    return BudgetError(
-        f"The budget is epsilon {total.epsilon:g} (delta {total.delta:g}) for all releases "
-        f"together. What is left allows {rest} (delta {asked.delta:g}); epsilon "
-        f"{asked.epsilon:g} was asked for.",
-        where=f"lineage {status.terms.lineage}",
-        fix="Ask for less, or give an earlier release to the new recipient.",
-    )

@@ -12,7 +12,7 @@ from fractions import Fraction
 from dpsynth.errors import InputError
 from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.events import Event
-from dpsynth.privacy.ledger.ledger import check_affordable
+from dpsynth.privacy.ledger.replay import check_affordable
 
 
 class MemoryReservation:
@@ -20,13 +20,16 @@ class MemoryReservation:
 
     Args:
         rho: Cap in zCDP rho.
+        discovery_delta: What events with a delta of their own may spend of it.
     """
 
-    def __init__(self, rho: float) -> None:
+    def __init__(self, rho: float, discovery_delta: float = 0.0) -> None:
         if not (math.isfinite(rho) and rho > 0):
             raise InputError("A cap in rho must be finite and positive.")
         self._rho = rho
+        self._discovery_delta = discovery_delta
         self._charged = Fraction(0)
+        self._failing = Fraction(0)
         self._seq = 0
 
     def charge(self, events: Sequence[Event]) -> int:
@@ -37,8 +40,12 @@ class MemoryReservation:
         """
         if not events:
             raise InputError("There is nothing to charge.")
-        charged = self._charged + total_loss(events).rho
+        cost = total_loss(events)
+        charged, failing = self._charged + cost.rho, self._failing + cost.delta
         check_affordable(charged, self._rho, "reservation in memory")
-        self._charged = charged
+        check_affordable(
+            failing, self._discovery_delta, "reservation in memory", what="delta for discovery"
+        )
+        self._charged, self._failing = charged, failing
         self._seq += 1
         return self._seq

@@ -3,248 +3,277 @@
 Spent is what committed releases charged, and the whole reservation of every release that is
 neither committed nor void: a crash, a kill or an exception after the reservation costs all of it.
 The same fold runs when an entry is written and when a ledger is read, so no entry can be written
-that a reader would refuse, and a ledger whose entries contradict each other is damaged.
+that a reader would refuse, and a ledger whose entries contradict each other is damaged. A full
+replay also checks each signature and re-derives each price; the state that it reaches is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any, assert_never
+from typing import assert_never
 
-from dpsynth.errors import DpsynthError
-from dpsynth.privacy.accountant import total_loss
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import from_json
-from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind, damaged
-from dpsynth.privacy.numbers import float_up, parse_decimal
-from dpsynth.privacy.unit import Relation
-from dpsynth.results import decimal_string
+from dpsynth.errors import BudgetError, DpsynthError, InputError, LedgerDamagedError
+from dpsynth.privacy.ledger import audit
+from dpsynth.privacy.ledger.amounts import ZERO, as_text, plus, read_amount
+from dpsynth.privacy.ledger.chain import (
+    FORMAT,
+    GENESIS,
+    Entry,
+    Head,
+    Kind,
+    check_form,
+    check_signature,
+    damaged,
+)
+from dpsynth.privacy.ledger.filter import Spending, admit
+from dpsynth.privacy.ledger.keys import is_public_key
+from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
+from dpsynth.privacy.ledger.terms import LineageTerms
+
+#: What reading an entry that makes no sense can raise.
+_IMPOSSIBLE = (
+    KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, DpsynthError,
+)  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class LineageTerms:
-    """What is fixed for the people of a lineage, for ever.
+@dataclass
+class _Release:
+    """A reservation while entries are applied; sums are decimals, which are exact and fast.
 
-    Attributes:
-        lineage: Name of the people whose budget it is.
-        relation: Neighbouring relation.
-        unit: What one unit is, in words.
-        unit_column: Column that names the unit, or None.
-        total: Cap as (epsilon, delta) over all releases together.
-        total_rho: The same cap in zCDP rho, in which releases are added up.
+    `last` is its commit or void.
     """
 
-    lineage: str
-    relation: Relation
-    unit: str
-    unit_column: str | None
-    total: Budget
-    total_rho: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the payload of a register entry."""
-        return {
-            "relation": self.relation.value,
-            "unit": self.unit,
-            "unit_column": self.unit_column,
-            "total_epsilon": decimal_string(self.total.epsilon),
-            "total_delta": decimal_string(self.total.delta),
-            "total_rho": decimal_string(self.total_rho),
-        }
-
-    @classmethod
-    def from_json(cls, lineage: str, tree: Mapping[str, Any]) -> LineageTerms:
-        """Return the terms that a register entry holds."""
-        return cls(
-            lineage=lineage,
-            relation=Relation(tree["relation"]),
-            unit=tree["unit"],
-            unit_column=tree["unit_column"],
-            total=Budget(
-                epsilon=parse_decimal(tree["total_epsilon"], where="ledger"),
-                delta=parse_decimal(tree["total_delta"], where="ledger"),
-            ),
-            total_rho=parse_decimal(tree["total_rho"], where="ledger"),
-        )
-
-
-class ReleaseState(StrEnum):
-    """How far a reservation has come."""
-
-    RESERVED = "reserved"
-    OPEN = "open"
-    COMMITTED = "committed"
-    VOID = "void"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReleaseRecord:
-    """One reservation of a lineage and what became of it.
-
-    Attributes:
-        seq: Number of its reserve entry, which names it.
-        release: Name of the release.
-        epsilon: Privacy loss that was reserved, at `delta`.
-        delta: See epsilon.
-        reserved_rho: The same in zCDP rho.
-        max_rows: Rows of one unit at most: no event may claim a smaller sensitivity.
-        charged_rho: Exact sum of its events.
-        state: How far it has come.
-        digests: Digests of its artefacts, once committed.
-    """
-
-    seq: int
-    release: str
-    epsilon: float
-    delta: float
-    reserved_rho: float
-    max_rows: int
-    charged_rho: Fraction = Fraction(0)
+    record: ReleaseRecord
     state: ReleaseState = ReleaseState.RESERVED
-    digests: Mapping[str, str] = field(default_factory=dict)
+    rho: Decimal = ZERO
+    delta: Decimal = ZERO
+    last: Entry | None = None
+    stale: bool = False
 
-    @property
-    def spent_rho(self) -> Fraction:
-        """What it takes from the lineage: no commit means all that was reserved."""
-        match self.state:
-            case ReleaseState.COMMITTED:
-                return self.charged_rho
-            case ReleaseState.VOID:
-                return Fraction(0)
-            case ReleaseState.RESERVED | ReleaseState.OPEN:
-                return Fraction(self.reserved_rho)
-        assert_never(self.state)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineageStatus:
-    """What a lineage may spend, has spent, and on what.
-
-    Attributes:
-        terms: What is fixed for ever.
-        spent_rho: Exact sum over all releases.
-        records: Every reservation, oldest first.
-    """
-
-    terms: LineageTerms
-    spent_rho: Fraction
-    records: tuple[ReleaseRecord, ...]
-
-    @property
-    def remaining_rho(self) -> Fraction:
-        """What is left, exactly."""
-        return Fraction(self.terms.total_rho) - self.spent_rho
-
-    @property
-    def releases(self) -> int:
-        """Number of reservations so far, whatever became of them."""
-        return len(self.records)
-
-    @property
-    def open_reservations(self) -> tuple[ReleaseRecord, ...]:
-        """Reservations that are neither committed nor void: running, or lost and spent."""
-        pending = {ReleaseState.RESERVED, ReleaseState.OPEN}
-        return tuple(record for record in self.records if record.state in pending)
+    def current(self) -> ReleaseRecord:
+        """Return the record as it is now."""
+        if self.stale:
+            self.record = replace(
+                self.record,
+                state=self.state,
+                charged_rho=Fraction(self.rho),
+                charged_delta=Fraction(self.delta),
+                closed=self.last.created if self.last else "",
+                digests=dict(self.last.payload.get("digests", {})) if self.last else {},
+            )
+            self.stale = False
+        return self.record
 
 
 class Replay:
-    """Entries applied so far, and the state that they make."""
+    """Entries applied so far, and the state that they make.
+
+    Attributes:
+        entries: The entries.
+        terms: Terms of each lineage.
+        ledger_id: 128 random bits that name the ledger, in hexadecimal digits; empty before any
+            entry.
+        keys: Every public key so far; the last one is in force.
+        home: Digest of the place where the ledger may be written.
+        moved: Whether it was closed at its home, to go on elsewhere.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.terms: dict[str, LineageTerms] = {}
-        self._records: dict[str, dict[int, ReleaseRecord]] = {}
+        self.ledger_id = ""
+        self.keys: tuple[str, ...] = ()
+        self.home = ""
+        self.moved = False
+        self._releases: dict[str, dict[int, _Release]] = {}
+        self._spending: dict[str, Spending] = {}
 
     @property
     def head(self) -> Head:
         """The last entry, or (0, zeros)."""
         return self.entries[-1].head if self.entries else Head(seq=0, digest=GENESIS)
 
+    @property
+    def public_key(self) -> str:
+        """The key that signs the next entry."""
+        return self.keys[-1]
+
     def status(self, lineage: str) -> LineageStatus:
         """Return the status of a lineage; KeyError if there is none of that name."""
-        records = tuple(self._records[lineage].values())
+        total = self._spending[lineage].total
         return LineageStatus(
             terms=self.terms[lineage],
-            spent_rho=sum((record.spent_rho for record in records), Fraction(0)),
-            records=records,
+            spent_rho=Fraction(total.rho),
+            spent_delta=Fraction(total.delta),
+            records=tuple(release.current() for release in self._releases[lineage].values()),
         )
 
     def record(self, lineage: str, seq: int) -> ReleaseRecord:
         """Return the reservation numbered `seq`; KeyError if there is none."""
-        return self._records[lineage][seq]
+        return self._releases[lineage][seq].current()
 
-    def extend(self, entries: Sequence[Entry]) -> None:
+    def admit(self, lineage: str, record: ReleaseRecord) -> None:
+        """Raise BudgetError unless a lineage can pay a reservation."""
+        admit(self.terms[lineage], self._spending[lineage], record)
+
+    def extend(self, entries: Sequence[Entry], *, full: bool = False) -> None:
         """Apply entries in order.
 
+        Args:
+            entries: Entries that follow each other and the last one applied.
+            full: Check every signature and re-derive every price; otherwise the signature of the
+                last entry, which covers all before it, and the recorded prices.
+
         Raises:
-            LedgerDamagedError: An entry contradicts those before it.
+            LedgerDamagedError: An entry contradicts those before it, or a signature is not that of
+                the ledger's key.
         """
         for entry in entries:
             try:
-                self._apply(entry)
-            except (KeyError, TypeError, ValueError, DpsynthError):
+                if not self.entries:
+                    self._create(entry)
+                key = self.public_key
+                if full or entry is entries[-1]:
+                    check_signature(entry, key)
+                if full:
+                    check_form(entry)
+                self._apply(entry, full=full)
+            except LedgerDamagedError:
+                raise
+            except _IMPOSSIBLE:
                 raise damaged(f"Entry {entry.seq} contradicts the entries before it.") from None
             self.entries.append(entry)
 
-    def _apply(self, entry: Entry) -> None:
-        """Apply one entry; any exception means that it is not possible here."""
-        payload, lineage = entry.payload, entry.lineage
-        if entry.kind is Kind.REGISTER:
-            _require(lineage not in self.terms)
-            self.terms[lineage] = LineageTerms.from_json(lineage, payload)
-            self._records[lineage] = {}
-            return
-        records = self._records[lineage]
-        if entry.kind is Kind.RESERVE:
-            record = ReleaseRecord(
-                seq=entry.seq,
-                release=payload["release"],
-                epsilon=parse_decimal(payload["epsilon"], where="ledger"),
-                delta=parse_decimal(payload["delta"], where="ledger"),
-                reserved_rho=parse_decimal(payload["rho"], where="ledger"),
-                max_rows=payload["max_rows"],
+    def _create(self, entry: Entry) -> None:
+        """Take id, key and home from the first entry."""
+        payload = entry.payload
+        _require(entry.kind is Kind.CREATE and entry.lineage == "")
+        if payload["format"] != FORMAT:
+            raise damaged(
+                f"The ledger has format {str(payload['format'])[:20]}; this version of dpsynth "
+                f"reads format {FORMAT}.",
+                fix="Use the version of dpsynth that wrote it.",
             )
-            _require(record.reserved_rho > 0)
-            _require(Fraction(record.reserved_rho) <= self.status(lineage).remaining_rho)
-            records[entry.seq] = record
-            return
-        record = records[payload["reservation"]]
+        _require(is_public_key(payload["public_key"]))
+        _require(len(bytes.fromhex(payload["ledger"])) == 16 and isinstance(payload["home"], str))
+        self.ledger_id, self.home = payload["ledger"], payload["home"]
+        self.keys = (payload["public_key"],)
+
+    def _apply(self, entry: Entry, *, full: bool) -> None:
+        """Apply one entry; any exception means that it is not possible here."""
+        _require(not self.moved or entry.kind is Kind.ADOPT)
+        match entry.kind:
+            case Kind.CREATE:
+                _require(not self.entries)
+            case Kind.ROTATE | Kind.MOVE | Kind.ADOPT:
+                self._apply_to_ledger(entry)
+            case Kind.REGISTER:
+                _require(entry.lineage not in self.terms and entry.lineage != "")
+                terms = LineageTerms.from_json(entry.lineage, entry.payload)
+                if full:
+                    terms.check()
+                self.terms[entry.lineage] = terms
+                self._releases[entry.lineage] = {}
+                self._spending[entry.lineage] = Spending()
+            case Kind.RESERVE:
+                self._reserve(entry, full=full)
+            case Kind.CHARGE:
+                self._charge(entry, full=full)
+            case Kind.OPEN | Kind.COMMIT | Kind.VOID:
+                self._advance(entry)
+            case _:
+                assert_never(entry.kind)
+
+    def _apply_to_ledger(self, entry: Entry) -> None:
+        """Apply an entry about the ledger itself."""
+        _require(entry.lineage == "")
+        payload = entry.payload
+        if entry.kind is Kind.ROTATE:
+            _require(is_public_key(payload["public_key"]))
+            _require(payload["public_key"] not in self.keys)
+            self.keys += (payload["public_key"],)
+        elif entry.kind is Kind.MOVE:
+            self.moved = True
+        else:
+            home, reason = payload["home"], payload["reason"]
+            _require(isinstance(home, str) and isinstance(reason, str))
+            # Where it was closed it stays closed; where it was not, somebody says why.
+            _require(home != self.home if self.moved else reason.strip() != "")
+            self.home, self.moved = home, False
+
+    def _reserve(self, entry: Entry, *, full: bool) -> None:
+        """Apply a reservation: the filter admits it, as it did when it was written."""
+        lineage = entry.lineage
+        record = ReleaseRecord.from_json(entry.seq, entry.created, entry.payload)
+        _require(record.reserved_rho > 0 and record.discovery_delta >= 0)
+        if full:
+            audit.check_claim(record, self.terms[lineage])
+        try:
+            self.admit(lineage, record)
+        except BudgetError:
+            raise damaged(
+                f"Entry {entry.seq} reserves more than the caps of its lineage allow."
+            ) from None
+        for bucket in self._spending[lineage].of(record):
+            bucket.add(record)
+        self._releases[lineage][entry.seq] = _Release(record)
+
+    def _charge(self, entry: Entry, *, full: bool) -> None:
+        """Apply a charge; only a full replay parses its events."""
+        reservation, rho, delta = entry.charged()
+        release = self._releases[entry.lineage][reservation]
+        _require(release.state is ReleaseState.OPEN)
+        if full:
+            _require(entry.payload["release"] == release.record.release)
+            audit.check_charge(entry, release.record, self.terms[entry.lineage])
+        charged = plus(release.rho, read_amount(rho))
+        failing = release.delta if delta == "0" else plus(release.delta, read_amount(delta))
+        _require(charged <= Decimal(release.record.reserved_rho))
+        _require(failing <= Decimal(release.record.discovery_delta))
+        release.rho, release.delta, release.stale = charged, failing, True
+
+    def _advance(self, entry: Entry) -> None:
+        """Apply an open, commit or void."""
+        payload = entry.payload
+        release = self._releases[entry.lineage][payload["reservation"]]
+        record = release.record
         _require(payload["release"] == record.release)
-        records[record.seq] = _advance(record, entry)
+        if entry.kind is Kind.OPEN:
+            _require(release.state is ReleaseState.RESERVED)
+            release.state, release.stale = ReleaseState.OPEN, True
+            return
+        void = entry.kind is Kind.VOID
+        if void:
+            _require(release.state is ReleaseState.RESERVED)
+        else:
+            _require(release.state is ReleaseState.OPEN)
+            charged = (as_text(release.rho), as_text(release.delta))
+            _require((payload["rho"], payload["delta"]) == charged)
+            _require(isinstance(payload["digests"], dict))
+        for bucket in self._spending[entry.lineage].of(record):
+            bucket.settle(record, release.rho, release.delta, void=void)
+        release.last = entry
+        release.state = ReleaseState.VOID if void else ReleaseState.COMMITTED
+        release.stale = True
 
 
-def _advance(record: ReleaseRecord, entry: Entry) -> ReleaseRecord:
-    """Return a reservation after one of its entries."""
-    payload = entry.payload
-    match entry.kind:
-        case Kind.OPEN:
-            _require(record.state is ReleaseState.RESERVED)
-            return replace(record, state=ReleaseState.OPEN)
-        case Kind.VOID:
-            _require(record.state is ReleaseState.RESERVED)
-            return replace(record, state=ReleaseState.VOID)
-        case Kind.CHARGE:
-            _require(record.state is ReleaseState.OPEN)
-            events = [from_json(event) for event in payload["events"]]
-            _require(all(event.covers(record.max_rows) for event in events))
-            cost = total_loss(events).rho
-            _require(payload["rho"] == decimal_string(float_up(cost)))
-            charged = record.charged_rho + cost
-            _require(charged <= Fraction(record.reserved_rho))
-            return replace(record, charged_rho=charged)
-        case Kind.COMMIT:
-            _require(record.state is ReleaseState.OPEN)
-            _require(payload["rho"] == decimal_string(float_up(record.charged_rho)))
-            return replace(record, state=ReleaseState.COMMITTED, digests=dict(payload["digests"]))
-        case Kind.REGISTER | Kind.RESERVE:
-            raise ValueError("starts a record")
-    assert_never(entry.kind)
+def check_affordable(
+    charged: Fraction, reserved: float, where: str, *, what: str = "budget"
+) -> None:
+    """Raise BudgetError if a sum of charges exceeds what was reserved."""
+    if charged > Fraction(reserved):
+        raise BudgetError(
+            "The charge exceeds what was reserved for this release"
+            + (f" of the {what}." if what != "budget" else "."),
+            where=where,
+            fix="Nothing was drawn. Ask fewer questions or reserve a larger epsilon.",
+        )
 
 
 def _require(condition: bool) -> None:
-    """Raise ValueError unless the condition holds."""
+    """Raise InputError unless the condition holds."""
     if not condition:
-        raise ValueError
+        raise InputError("contradicts what stands before it.", where="ledger")

@@ -1,19 +1,24 @@
-"""A registered lineage in a fresh ledger, and direct access to the file for damage."""
+"""A registered lineage in a fresh ledger, direct access to the file for damage, a real server."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Ledger, LineageTerms, Reservation
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, LineageTerms, Reservation
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
-TOTAL_RHO = 0.08  # below the 0.0837 that epsilon 2, delta 1e-6 allows
+TOTAL_RHO = 0.08  # below the 0.0881 that epsilon 2, delta 1e-6 allows
 RHO = 0.0243  # below the 0.02436 of epsilon 1
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 @pytest.fixture
@@ -21,7 +26,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "books" / "ledger.sqlite"
 
 
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("keys") / "ledger.pem"
+    LedgerKey.create(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def key(key_file: Path) -> LedgerKey:
+    return LedgerKey.load(key_file)
+
+
 @pytest.fixture
+def anchors(tmp_path: Path) -> Anchors:
+    return Anchors(tmp_path / "anchors")
+
+
+@pytest.fixture(scope="session")
+def unit() -> PrivacyUnit:
+    return PrivacyUnit(relation=Relation.ADD_REMOVE, name="patient", column="id", max_rows=2)
+
+
+@pytest.fixture(scope="session")
 def terms() -> LineageTerms:
     return LineageTerms(
         lineage="people",
@@ -29,13 +56,16 @@ def terms() -> LineageTerms:
         unit="patient",
         unit_column="id",
         total=Budget(epsilon=2.0, delta=1e-6),
+        discovery_delta=0.0,
         total_rho=TOTAL_RHO,
+        order=12.5,
     )
 
 
 @pytest.fixture
-def ledger(path: Path, terms: LineageTerms) -> Iterator[Ledger]:
-    with Ledger.open(path) as opened:
+def ledger(path: Path, terms: LineageTerms, key: LedgerKey) -> Iterator[Ledger]:
+    """Two entries: create, register."""
+    with Ledger.open(path, key=key) as opened:
         opened.register(terms)
         yield opened
 
@@ -43,12 +73,19 @@ def ledger(path: Path, terms: LineageTerms) -> Iterator[Ledger]:
 @pytest.fixture
 def reserve(ledger: Ledger) -> Callable[..., Reservation]:
     def call(
-        release: str = "r", *, rho: float = RHO, column: str | None = "id", lineage: str = "people"
+        release: str = "r",
+        *,
+        rho: float = RHO,
+        column: str | None = "id",
+        lineage: str = "people",
+        book: Ledger | None = None,
+        epsilon: float = 1.0,
+        **more: object,
     ) -> Reservation:
-        return ledger.reserve(
+        return (book or ledger).reserve(
             lineage,
             release,
-            budget=Budget(epsilon=1.0, delta=1e-6),
+            budget=Budget(epsilon=epsilon, delta=1e-6),
             rho=rho,
             unit=PrivacyUnit(
                 relation=Relation.ADD_REMOVE,
@@ -57,6 +94,7 @@ def reserve(ledger: Ledger) -> Callable[..., Reservation]:
                 max_rows=1 if column is None else 2,
             ),
             plan=[{"stage": "one-way", "rho": "0.01"}],
+            **more,
         )
 
     return call
@@ -66,8 +104,8 @@ def reserve(ledger: Ledger) -> Callable[..., Reservation]:
 def tamper(path: Path) -> Callable[..., None]:
     """Run SQL on the file as an attacker would: without the triggers, which are put back."""
 
-    def call(*statements: str) -> None:
-        connection = sqlite3.connect(path)
+    def call(*statements: str, file: Path = path) -> None:
+        connection = sqlite3.connect(file)
         triggers = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         ).fetchall()
@@ -81,3 +119,53 @@ def tamper(path: Path) -> Callable[..., None]:
         connection.close()
 
     return call
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL server of these tests alone: a socket in a temporary folder, no network."""
+    if not BINARIES:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    binaries = BINARIES[-1].parent
+    folder = Path(tempfile.mkdtemp(prefix="dpsynth-pg-", dir="/tmp"))  # a socket's path is short
+    prefix: list[str] = []
+    if os.geteuid() == 0:  # initdb refuses root
+        shutil.chown(folder, "postgres", "postgres")
+        prefix = ["runuser", "-u", "postgres", "--"]
+    data = folder / "data"
+    options = f"-c listen_addresses= -c unix_socket_directories={folder}"
+    start = [binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
+    try:
+        subprocess.run(
+            [*prefix, binaries / "initdb", "-D", data, "-U", "steward", "-A", "trust", "-E",
+             "UTF8", "--no-sync"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        subprocess.run(
+            [*prefix, *start, "-o", options, "start"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+        )
+        yield f"postgresql://steward@/postgres?host={folder}"
+    finally:
+        subprocess.run(
+            [*prefix, *start, "-m", "immediate", "stop"],
+            check=False, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """The URL of a database without a ledger."""
+    import psycopg
+
+    def run(statement: str) -> None:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(statement)
+
+    run("DROP SCHEMA IF EXISTS dpsynth CASCADE")
+    yield server
+    run("DROP SCHEMA IF EXISTS dpsynth CASCADE")

@@ -15,7 +15,15 @@ import pytest
 from dpsynth.errors import BudgetError, InputError, SelfTestError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.ledger import GENESIS, Head, Kind, Ledger, LineageTerms, ReleaseState
+from dpsynth.privacy.ledger import (
+    GENESIS,
+    Head,
+    Kind,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    ReleaseState,
+)
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.numbers import float_down
 
@@ -35,11 +43,14 @@ def event(rho: float = 0.01) -> GaussianEvent:
     )
 
 
-def test_an_empty_ledger(path: Path) -> None:
-    with Ledger.open(path) as ledger:
-        assert ledger.head() == Head(seq=0, digest=GENESIS)
-        assert ledger.lineages() == () and ledger.entries() == ()
-        assert ledger.verify().entries == 0
+def test_an_empty_ledger(path: Path, key: LedgerKey) -> None:
+    with Ledger.open(path, key=key) as ledger:
+        (first,) = ledger.entries()
+        assert (first.seq, first.prev, first.kind) == (1, GENESIS, Kind.CREATE)
+        assert ledger.head() == first.head and ledger.lineages() == ()
+        assert first.payload["ledger"] == ledger.ledger_id and len(ledger.ledger_id) == 32
+        assert first.payload["public_key"] == ledger.public_key == key.public
+        assert ledger.verify().entries == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -47,10 +58,10 @@ def test_a_whole_release(ledger: Ledger, reserve: Reserve) -> None:
     reservation = reserve("first")
     assert ledger.status("people").spent_rho == Fraction(RHO), "reserved is spent"
     reservation.open_data()
-    assert reservation.charge([event(0.01), event(0.005)]) == 4
-    assert reservation.charge([event(0.005)]) == 5
+    assert reservation.charge([event(0.01), event(0.005)]) == 5
+    assert reservation.charge([event(0.005)]) == 6
     head = reservation.commit({"public": "00", "internal": "11"})
-    assert head == ledger.head() == Head(seq=6, digest=ledger.entries()[-1].digest)
+    assert head == ledger.head() == Head(seq=7, digest=ledger.entries()[-1].digest)
     status = ledger.status("people")
     spent = Fraction(0.01) + 2 * Fraction(0.005)
     assert status.spent_rho == spent, "what ran"
@@ -230,14 +241,15 @@ def test_a_clock_that_goes_back_breaks_nothing(
     reserve("then").open_data()
     assert ledger.entries()[-1].created.startswith("1980")
     with Ledger.open(path) as again:
-        assert again.verify().entries == 4
+        assert again.verify().entries == 5
 
 
-def test_places_that_cannot_hold_a_ledger(tmp_path: Path) -> None:
+def test_places_that_cannot_hold_a_ledger(tmp_path: Path, key: LedgerKey) -> None:
     (tmp_path / "file").write_text("x")
     for bad in (tmp_path / "file" / "ledger.sqlite", tmp_path):
-        with pytest.raises(InputError):
-            Ledger.open(bad)
+        for use in (key, None):
+            with pytest.raises(InputError):
+                Ledger.open(bad, key=use)
 
 
 def test_memory_reservation_has_the_same_cap() -> None:

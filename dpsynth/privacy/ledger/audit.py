@@ -1,0 +1,106 @@
+"""What a full verification re-derives: the price of every event and every claim of rho.
+
+The same checks run once before an entry is written. Reading a ledger trusts the recorded prices,
+which the ledger's key signed; verification does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent, from_json
+from dpsynth.privacy.ledger.amounts import as_amount, as_text
+from dpsynth.privacy.ledger.chain import Entry
+from dpsynth.privacy.ledger.records import ReleaseRecord
+from dpsynth.privacy.ledger.terms import (
+    SLACK,
+    Currency,
+    LineageTerms,
+    check_caps,
+    conversion_delta,
+    reached,
+)
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.accountant import Loss
+
+
+def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -> Loss:
+    """Return what events cost in a reservation.
+
+    Raises:
+        InputError: An event is priced for smaller units, or in a currency or at an order that is
+            not the reservation's.
+        SelfTestError: An event charges less than what it says that ran.
+    """
+    from dpsynth.privacy.accountant import Loss, total_loss
+
+    for event in events:
+        if not event.covers(record.max_rows):
+            raise InputError(
+                f"An event claims less than the {record.max_rows} rows per unit that the "
+                "release was reserved for.",
+                where=record.release,
+            )
+        if isinstance(event, PoissonGaussianEvent):
+            if record.currency is not Currency.RENYI:
+                raise InputError(
+                    "An event that is no zCDP cannot be paid by a reservation in zCDP.",
+                    where=record.release,
+                    fix="Reserve in the currency renyi.",
+                )
+            if event.order != terms.order:
+                raise InputError(
+                    f"An event is priced at the Renyi order {event.order:g}; this lineage adds up "
+                    f"at {terms.order:g} for ever.",
+                    where=record.release,
+                )
+    total = Loss()
+    for event, times in Counter(map(_alike, events)).items():
+        loss = total_loss([event])
+        total += Loss(rho=times * loss.rho, delta=times * loss.delta, order=loss.order)
+    return total
+
+
+def check_claim(record: ReleaseRecord, terms: LineageTerms) -> None:
+    """Raise InputError unless the rho of a reservation fits its epsilon, and its caps theirs."""
+    rho = record.reserved_rho
+    order = terms.order if record.currency is Currency.RENYI else None
+    delta = conversion_delta(record.budget, record.discovery_delta)
+    if not (rho > 0 and math.isfinite(rho)) or (
+        reached(rho, delta, order) > record.epsilon * (1 + SLACK)
+    ):
+        raise InputError(
+            "The price in rho exceeds the epsilon of the release.", where=record.release
+        )
+    check_caps(record.caps, terms.discovery_delta, record.release)
+
+
+def _alike(event: Event) -> Event:
+    """Return an event with the same price for all Gaussian events that have the same price.
+
+    Marginals of one stage differ in name and size, on which no price depends; exact fractions are
+    slow enough for it to matter.
+    """
+    if type(event) is not GaussianEvent:
+        return event
+    return GaussianEvent(
+        stage=event.stage,
+        attributes=(),
+        cells=1,
+        sigma=event.sigma,
+        sensitivity=event.sensitivity,
+        rho=event.rho,
+    )
+
+
+def check_charge(entry: Entry, record: ReleaseRecord, terms: LineageTerms) -> None:
+    """Raise InputError unless a charge records the exact price of its events."""
+    cost = price([from_json(event) for event in entry.payload["events"]], record, terms)
+    _, rho, delta = entry.charged()
+    if (rho, delta) != (as_text(as_amount(cost.rho)), as_text(as_amount(cost.delta))):
+        raise InputError("The recorded price is not that of the events.", where=record.release)

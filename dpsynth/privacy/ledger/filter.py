@@ -1,0 +1,168 @@
+"""Whether a reservation may be made: the privacy filter, asked before any data is opened.
+
+The lineage's filter is fully adaptive. Sums of rho hold at every Renyi order while all events are
+zCDP, and at the one order of the lineage for everything else; as the total was converted at that
+very order, one sum decides for both.
+
+A cap for a recipient or a jurisdiction is smaller and would be converted best at another order, at
+which an event that is no zCDP has no price. So each bucket adds up in one way, fixed by its first
+reservation: as zCDP at the cap's own best order, or at the order of the lineage, at which zCDP can
+be counted too. A bucket that began as zCDP refuses the other: choosing the way after having seen
+answers would cost delta twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from dpsynth.errors import BudgetError
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger.amounts import ZERO, minus, plus
+from dpsynth.privacy.ledger.records import ReleaseRecord
+from dpsynth.privacy.ledger.terms import (
+    SLACK,
+    Cap,
+    Currency,
+    LineageTerms,
+    alike,
+    conversion_delta,
+    reached,
+)
+from dpsynth.privacy.numbers import float_down, float_up
+
+
+@dataclass
+class Bucket:
+    """Running sums over some releases of a lineage.
+
+    Attributes:
+        rho: Exact sum of what they take.
+        delta: The same of delta.
+        live: Number of reservations that were not given back.
+        currency: How the bucket adds up; that of its first reservation.
+    """
+
+    rho: Decimal = ZERO
+    delta: Decimal = ZERO
+    live: int = 0
+    currency: Currency = Currency.ZCDP
+
+    def add(self, record: ReleaseRecord) -> None:
+        """Count a new reservation."""
+        if not self.live:
+            self.currency = record.currency
+        self.live += 1
+        self.rho = plus(self.rho, Decimal(record.reserved_rho))
+        if record.discovery_delta:
+            self.delta = plus(self.delta, Decimal(record.discovery_delta))
+
+    def settle(self, record: ReleaseRecord, rho: Decimal, delta: Decimal, *, void: bool) -> None:
+        """Replace what was reserved by what was charged."""
+        self.rho = plus(minus(self.rho, Decimal(record.reserved_rho)), rho)
+        if record.discovery_delta:
+            self.delta = plus(minus(self.delta, Decimal(record.discovery_delta)), delta)
+        self.live -= void
+
+
+class Spending:
+    """The buckets of one lineage: all releases, and those of each recipient and jurisdiction."""
+
+    def __init__(self) -> None:
+        self.total = Bucket()
+        self._recipients: dict[str, Bucket] = {}
+        self._jurisdictions: dict[str, Bucket] = {}
+
+    def recipient(self, name: str) -> Bucket:
+        """Return the bucket of a recipient; all unnamed ones share one."""
+        return self._recipients.setdefault(alike(name), Bucket())
+
+    def jurisdiction(self, name: str) -> Bucket:
+        """Return the bucket of a jurisdiction; all unnamed ones share one."""
+        return self._jurisdictions.setdefault(alike(name), Bucket())
+
+    def of(self, record: ReleaseRecord) -> tuple[Bucket, Bucket, Bucket]:
+        """Return every bucket that a reservation counts in."""
+        return self.total, self.recipient(record.recipient), self.jurisdiction(record.jurisdiction)
+
+
+def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> None:
+    """Raise BudgetError, which says what is left, unless every cap allows the reservation."""
+    asked = record.budget
+    left = minus(Decimal(terms.total_rho), spending.total.rho)
+    if Decimal(record.reserved_rho) > left:
+        raise _overdrawn("The budget", terms.total, _allows(left, asked, record), record, terms)
+    if record.discovery_delta:
+        free = minus(Decimal(terms.discovery_delta), spending.total.delta)
+        if Decimal(record.discovery_delta) > free:
+            raise BudgetError(
+                f"Of the delta for discovery {float_down(Fraction(max(free, ZERO))):g} is left; "
+                f"{record.discovery_delta:g} was asked for.",
+                where=f"lineage {terms.lineage}",
+                fix="Discover less, or declare in the dictionary what was to be discovered.",
+            )
+    for label, name, bucket, caps in (
+        (
+            "recipient",
+            record.recipient,
+            spending.recipient(record.recipient),
+            (terms.recipient_cap, record.caps.recipient),
+        ),
+        (
+            "jurisdiction",
+            record.jurisdiction,
+            spending.jurisdiction(record.jurisdiction),
+            (terms.jurisdiction_cap, record.caps.jurisdiction),
+        ),
+    ):
+        whose = f"{label} {name}" if alike(name) else f"all {label}s without a name"
+        for cap in caps:
+            if cap is not None:
+                _check_cap(f"The cap for {whose}", cap, bucket, terms, record)
+
+
+def _check_cap(
+    title: str, cap: Cap, bucket: Bucket, terms: LineageTerms, record: ReleaseRecord
+) -> None:
+    """Raise BudgetError unless one cap allows the reservation."""
+    currency = bucket.currency if bucket.live else record.currency
+    if currency is Currency.ZCDP and record.currency is Currency.RENYI:
+        raise BudgetError(
+            f"{title} adds up earlier releases as zCDP, in which this method has no price.",
+            where=f"lineage {terms.lineage}",
+            fix="Choose a method that is zCDP, such as mst, or another recipient.",
+        )
+    after = plus(bucket.rho, Decimal(record.reserved_rho))
+    if currency is Currency.ZCDP:
+        if after > Decimal(cap.rho):
+            left = minus(Decimal(cap.rho), bucket.rho)
+            rest = _allows(left, record.budget, record)
+            raise _overdrawn(title, cap.budget, rest, record, terms)
+        return
+    delta = conversion_delta(cap.budget, terms.discovery_delta)
+    if reached(float_up(Fraction(after)), delta, terms.order) > cap.budget.epsilon * (1 + SLACK):
+        rest = f"no release of that size at the lineage's order {terms.order:.4g}"
+        raise _overdrawn(title, cap.budget, rest, record, terms)
+
+
+def _allows(left: Decimal, asked: Budget, record: ReleaseRecord) -> str:
+    """Say what rho is left for, at the delta that was asked for."""
+    if left <= 0:
+        return "no further release"
+    delta = conversion_delta(asked, record.discovery_delta)
+    shown = int(reached(float_down(Fraction(left)), delta) * 10_000) / 10_000
+    return f"a release at epsilon {shown:g} at most" if shown > 0 else "no further release"
+
+
+def _overdrawn(
+    title: str, cap: Budget, rest: str, record: ReleaseRecord, terms: LineageTerms
+) -> BudgetError:
+    """Return the error that says which cap, what is left and what was asked."""
+    return BudgetError(
+        f"{title} is epsilon {cap.epsilon:g} (delta {cap.delta:g}) for all releases together. "
+        f"What is left allows {rest} (delta {record.delta:g}); epsilon {record.epsilon:g} was "
+        "asked for.",
+        where=f"lineage {terms.lineage}",
+        fix="Ask for less, or give an earlier release to the new recipient.",
+    )

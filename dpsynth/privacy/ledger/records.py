@@ -1,0 +1,236 @@
+"""What became of each reservation, and what a lineage has spent and has left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, assert_never
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger.terms import (
+    Caps,
+    Currency,
+    LineageTerms,
+    alike,
+    budget_from,
+    budget_json,
+    reached,
+)
+from dpsynth.privacy.numbers import float_up, parse_decimal
+from dpsynth.results import decimal_string
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.accountant import Loss
+
+ZERO = Fraction(0)
+
+
+class ReleaseState(StrEnum):
+    """How far a reservation has come."""
+
+    RESERVED = "reserved"
+    OPEN = "open"
+    COMMITTED = "committed"
+    VOID = "void"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseRecord:
+    """One reservation of a lineage and what became of it.
+
+    Attributes:
+        seq: Number of its reserve entry, which names it.
+        release: Name of the release.
+        budget: Privacy loss that was reserved.
+        reserved_rho: The same in rho, at what `discovery_delta` leaves of its delta.
+        discovery_delta: What its events may spend of delta.
+        max_rows: Rows of one unit at most: no event may claim a smaller sensitivity.
+        recipient: Who gets it; may be empty.
+        jurisdiction: Where the recipient is; may be empty.
+        currency: In what its events add up.
+        policy: Name and SHA-256 of the policy that judges it; may be empty.
+        caps: Caps of that policy, which bound it beside those of the lineage.
+        created: UTC time of the reservation.
+        closed: UTC time of its commit or void; empty before.
+        charged_rho: Exact sum of what it charged.
+        charged_delta: Exact sum of what it charged of delta.
+        state: How far it has come.
+        digests: Digests of its artefacts, once committed.
+    """
+
+    seq: int
+    release: str
+    budget: Budget
+    reserved_rho: float
+    discovery_delta: float
+    max_rows: int
+    recipient: str
+    jurisdiction: str
+    currency: Currency
+    policy: Mapping[str, str]
+    caps: Caps
+    created: str
+    closed: str = ""
+    charged_rho: Fraction = ZERO
+    charged_delta: Fraction = ZERO
+    state: ReleaseState = ReleaseState.RESERVED
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def epsilon(self) -> float:
+        """Epsilon that was reserved."""
+        return self.budget.epsilon
+
+    @property
+    def delta(self) -> float:
+        """Delta that was reserved."""
+        return self.budget.delta
+
+    @property
+    def spent_rho(self) -> Fraction:
+        """What it takes from the lineage: no commit means all that was reserved."""
+        return self._spent(self.charged_rho, self.reserved_rho)
+
+    @property
+    def spent_delta(self) -> Fraction:
+        """What it takes from the lineage's delta for discovery."""
+        return self._spent(self.charged_delta, self.discovery_delta)
+
+    def _spent(self, charged: Fraction, reserved: float) -> Fraction:
+        match self.state:
+            case ReleaseState.COMMITTED:
+                return charged
+            case ReleaseState.VOID:
+                return ZERO
+            case ReleaseState.RESERVED | ReleaseState.OPEN:
+                return Fraction(reserved)
+        assert_never(self.state)
+
+    def to_json(self, plan: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the payload of its reserve entry."""
+        return {
+            "release": self.release,
+            **budget_json(self.budget),
+            "rho": decimal_string(self.reserved_rho),
+            "discovery_delta": decimal_string(self.discovery_delta),
+            "max_rows": self.max_rows,
+            "recipient": self.recipient,
+            "jurisdiction": self.jurisdiction,
+            "currency": self.currency.value,
+            "policy": dict(self.policy),
+            "caps": self.caps.to_json(),
+            "plan": [dict(stage) for stage in plan],
+        }
+
+    @classmethod
+    def from_json(cls, seq: int, created: str, tree: Mapping[str, Any]) -> ReleaseRecord:
+        """Return the reservation that an entry makes."""
+        texts = (tree["release"], tree["recipient"], tree["jurisdiction"])
+        if not all(isinstance(text, str) for text in texts) or not isinstance(
+            tree["max_rows"], int
+        ):
+            raise InputError("is malformed.", where=f"entry {seq}")
+        return cls(
+            seq=seq,
+            release=tree["release"],
+            budget=budget_from(tree),
+            reserved_rho=parse_decimal(tree["rho"], where="ledger"),
+            discovery_delta=parse_decimal(tree["discovery_delta"], where="ledger"),
+            max_rows=tree["max_rows"],
+            recipient=tree["recipient"],
+            jurisdiction=tree["jurisdiction"],
+            currency=Currency(tree["currency"]),
+            policy=dict(tree["policy"]),
+            caps=Caps.from_json(tree["caps"]),
+            created=created,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageStatus:
+    """What a lineage may spend, has spent, and on what.
+
+    Attributes:
+        terms: What is fixed for ever.
+        spent_rho: Exact sum over all releases.
+        spent_delta: The same of what events spend of delta.
+        records: Every reservation, oldest first.
+    """
+
+    terms: LineageTerms
+    spent_rho: Fraction
+    spent_delta: Fraction
+    records: tuple[ReleaseRecord, ...]
+
+    @property
+    def remaining_rho(self) -> Fraction:
+        """What is left, exactly."""
+        return Fraction(self.terms.total_rho) - self.spent_rho
+
+    @property
+    def remaining_delta(self) -> Fraction:
+        """What is left of the delta for discovery, exactly."""
+        return Fraction(self.terms.discovery_delta) - self.spent_delta
+
+    @property
+    def releases(self) -> int:
+        """Number of reservations so far, whatever became of them."""
+        return len(self.records)
+
+    @property
+    def open_reservations(self) -> tuple[ReleaseRecord, ...]:
+        """Reservations that are neither committed nor void: running, or lost and spent."""
+        pending = {ReleaseState.RESERVED, ReleaseState.OPEN}
+        return tuple(record for record in self.records if record.state in pending)
+
+    @property
+    def epsilon_spent(self) -> float:
+        """Epsilon of what is spent, at the lineage's delta: information, no filter acts on it.
+
+        At the best order while all is zCDP, else at the lineage's order.
+        """
+        if not self.spent_rho:
+            return 0.0
+        renyi = any(
+            record.currency is Currency.RENYI and record.state is not ReleaseState.VOID
+            for record in self.records
+        )
+        order = self.terms.order if renyi else None
+        return reached(float_up(self.spent_rho), self.terms.conversion_delta, order)
+
+    def by_recipient(self) -> dict[str, Loss]:
+        """Return what each recipient was reserved or got, by the first spelling of the name.
+
+        Open and refused releases count. The empty name stands for all unnamed recipients together.
+        """
+        return self._by([record.recipient for record in self.records])
+
+    def by_jurisdiction(self) -> dict[str, Loss]:
+        """Return the same for each jurisdiction."""
+        return self._by([record.jurisdiction for record in self.records])
+
+    def joint(self, recipients: Iterable[str]) -> Loss:
+        """Return what several recipients know at most if they pool what they got.
+
+        Only the lineage's total holds whatever was asked because of whatever answer. This sum
+        assumes that nothing given to these recipients was chosen by looking at what others got.
+        """
+        from dpsynth.privacy.accountant import Loss
+
+        asked = {alike(name) for name in recipients}
+        found = (record for record in self.records if alike(record.recipient) in asked)
+        return sum((Loss(rho=r.spent_rho, delta=r.spent_delta) for r in found), Loss())
+
+    def _by(self, names: list[str]) -> dict[str, Loss]:
+        from dpsynth.privacy.accountant import Loss
+
+        shown: dict[str, str] = {}
+        found: dict[str, Loss] = {}
+        for name, record in zip(names, self.records, strict=True):
+            first = shown.setdefault(alike(name), name if alike(name) else "")
+            loss = Loss(rho=record.spent_rho, delta=record.spent_delta)
+            found[first] = found.get(first, Loss()) + loss
+        return found
