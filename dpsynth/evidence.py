@@ -115,6 +115,11 @@ FIELDS: dict[str, Field] = {
     "data.raw_counts": Field(
         "{rows, units, kept_rows, train_rows, holdout_rows, malformed}", _RAW, False
     ),
+    "data.same_people": Field(
+        "{status, reason, lineages, text}: other lineages that hold half of the units of a new one",
+        _RAW,
+        False,
+    ),
     "synthesizer.name": Field("registered name", _DECLARED),
     "synthesizer.options": Field("declared options", _DECLARED),
     "synthesizer.plan": Field(
@@ -139,6 +144,8 @@ FIELDS: dict[str, Field] = {
     "policy.sha256": Field("digest of the policy file", _DECLARED),
     "policy.gates": Field("[{gate, title, limit, value, status, reason}]", _RAW, False),
     "policy.verdict": Field("passed or refused, with reasons", _RAW, False),
+    "ledger.id": Field("128 random bits that name the ledger, hexadecimal", _PUBLIC),
+    "ledger.public_key": Field("Ed25519 key that signs its entries, hexadecimal", _PUBLIC),
     "ledger.head_seq": Field("last entry when the evidence was written", _PUBLIC),
     "ledger.head_digest": Field("SHA-256 of that entry", _PUBLIC),
     "ledger.entries": Field(

@@ -294,6 +294,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "rho_remaining": evidence["budget.remaining_rho"],
         "rows": evidence["release.rows"],
         "warnings": evidence["data.warnings"],
+        "same_people": evidence["data.same_people"]["lineages"],
         "failed_gates": failed_gates(outcome),
         "ledger_head": {"seq": outcome.head.seq, "digest": outcome.head.digest},
     }
@@ -309,6 +310,8 @@ def say_outcome(outcome: Outcome) -> None:
     evidence = outcome.evidence
     for warning in evidence["data.warnings"]:
         warn(f"Column {warning['column']} {warning['text']}")
+    if evidence["data.same_people"]["text"]:
+        warn(evidence["data.same_people"]["text"])
     if outcome.passed:
         say(f"Released {evidence['release.id']}: {evidence['release.rows']} rows", "bold green")
         say(f"  certificate  {outcome.bundle / 'public' / 'certificate.pdf'}")

@@ -6,6 +6,7 @@ Frames are anything that speaks Arrow (`__arrow_c_stream__`): pandas, polars, py
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 from dpsynth.pipeline.steps import fit_model, open_table, reserved, sample_text
+from dpsynth.pipeline.wording import same_people
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
@@ -148,7 +150,9 @@ class Synthesizer:
             write_ledger(self._ledger) as book,
             reserved(plan, book) as reservation,
         ):
-            data = open_table(plan, reservation, _silent, holdout=0.0)
+            data = open_table(plan, reservation, _silent, holdout=0.0, people=book.people())
+            if data.people.lineages:
+                warnings.warn(same_people(data.people.lineages), stacklevel=2)
             plan, data, _, charged = discover_domains(plan, data, reservation, _silent)
             model, paid = fit_model(plan, data.train, reservation, _silent)
             charged += paid

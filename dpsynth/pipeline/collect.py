@@ -205,6 +205,17 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
     b.add("data.unprotected", wording.unprotected(plan.unit), DECLARED)
     b.add("data.warnings", noisy_warnings(run), POST)
     b.add("data.raw_counts", dict(run.data.counts), RAW)
+    seen = run.data.people
+    b.add(
+        "data.same_people",
+        {
+            "status": seen.status.value,
+            "reason": seen.reason,
+            "lineages": list(seen.lineages),
+            "text": wording.same_people(seen.lineages) if seen.lineages else "",
+        },
+        RAW,
+    )
 
 
 def noisy_warnings(run: Run) -> list[dict[str, str]]:
@@ -260,6 +271,8 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _context(b: EvidenceBuilder, run: Run) -> None:
+    b.add("ledger.id", run.ledger_id, POST)
+    b.add("ledger.public_key", run.ledger_key, POST)
     b.add("ledger.head_seq", run.head.seq, POST)
     b.add("ledger.head_digest", run.head.digest, POST)
     b.add("ledger.entries", [entry.summary() for entry in run.entries], RAW)

@@ -84,7 +84,9 @@ def _run_reserved(
 ) -> Outcome:
     """Do everything that follows the reservation; whatever it raises, the budget is spent."""
     with assembling(target) as folder:
-        data = open_table(plan, reservation, progress, holdout=plan.settings.holdout)
+        data = open_table(
+            plan, reservation, progress, holdout=plan.settings.holdout, people=ledger.people()
+        )
         plan, data, discovered, charged = discover_domains(plan, data, reservation, progress)
         model, paid = fit_model(plan, data.train, reservation, progress)
         charged += paid
@@ -102,6 +104,8 @@ def _run_reserved(
             Run(
                 plan=plan,
                 before=reservation.before,
+                ledger_id=ledger.ledger_id,
+                ledger_key=ledger.public_key,
                 head=ledger.head(),
                 entries=ledger.entries(plan.settings.lineage),
                 issuer=signer.name,

@@ -15,19 +15,42 @@ from dpsynth.pipeline.published import PublishedError
 from dpsynth.policy import Verdict
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Entry, Head, LineageStatus
-from dpsynth.results import AttackResult, FidelityResult
+from dpsynth.results import AttackResult, FidelityResult, Status
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Check, Model
 from dpsynth.synth.discovery import Discovered
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeenPeople:
+    """Whether the units of a new lineage are known from others; a raw, internal fact.
+
+    Attributes:
+        status: OK where it was looked at; NOT_RUN with a reason otherwise.
+        reason: Why it was not.
+        lineages: Names of the lineages that hold at least half of the units, together.
+    """
+
+    status: Status
+    reason: str = ""
+    lineages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenData:
-    """The bounded table, split by unit, and the exact counts (raw: internal evidence only)."""
+    """The bounded table, split by unit, and what was seen of it (raw: internal evidence only).
+
+    Attributes:
+        train: Training part.
+        holdout: Sealed part.
+        counts: Exact counts.
+        people: What the ledger's fingerprints say about the units.
+    """
 
     train: CodedTable
     holdout: CodedTable
     counts: Mapping[str, int]
+    people: SeenPeople
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +78,8 @@ class Run:
 
     plan: Plan
     before: LineageStatus
+    ledger_id: str
+    ledger_key: str
     head: Head
     entries: Sequence[Entry]
     issuer: str

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 
-from dpsynth.errors import DpsynthError, SelfTestError, SpentError
+from dpsynth.errors import DpsynthError, InputError, SelfTestError, SpentError
 from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
-from dpsynth.pipeline.state import Fitted, OpenData
+from dpsynth.pipeline.state import Fitted, OpenData, SeenPeople
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Ledger, Reservation
+from dpsynth.privacy.ledger.people import People
+from dpsynth.results import Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.undeclared import declared_texts
 from dpsynth.sources.table import CodedTable
@@ -54,7 +56,12 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
 
 
 def open_table(
-    plan: Plan, reservation: Reservation, progress: Progress, *, holdout: float
+    plan: Plan,
+    reservation: Reservation,
+    progress: Progress,
+    *,
+    holdout: float,
+    people: People | None,
 ) -> OpenData:
     """Open the table through the reservation, bound contributions, seal the holdout by unit.
 
@@ -65,6 +72,7 @@ def open_table(
         reservation: What pays; the opening is written to the ledger first.
         progress: Called before each step.
         holdout: Share of units to seal; 0 seals none.
+        people: Fingerprints of units that the ledger keeps, or None.
     """
     progress("Opening the table")
     reservation.open_data()
@@ -83,6 +91,8 @@ def open_table(
         for column in plan.open_columns
     }
     table = CodedTable.build(plan.codec.domain, codes, labels, texts)
+    progress("Comparing the people with those of other lineages")
+    seen = _seen(plan.settings.lineage, table, people)
     progress("Keeping the declared number of rows per unit")
     key = secrets.token_bytes(32)
     kept = table.bounded(plan.unit.max_rows, key)
@@ -100,7 +110,24 @@ def open_table(
             "holdout_rows": sealed.n_rows,
             "malformed": raw.malformed_rows,
         },
+        people=seen,
     )
+
+
+def _seen(lineage: str, table: CodedTable, people: People | None) -> SeenPeople:
+    """Compare the units with those of other lineages and remember them.
+
+    Only a warning hangs on it: a folder that cannot be written does not stop a release.
+    """
+    if people is None:
+        return SeenPeople(status=Status.NOT_RUN, reason="This machine keeps no fingerprints.")
+    prints = people.prints(table.digests)
+    lineages = people.same_people(lineage, prints)
+    try:
+        people.remember(lineage, prints)
+    except InputError as error:
+        return SeenPeople(status=Status.NOT_RUN, reason=error.what, lineages=lineages)
+    return SeenPeople(status=Status.OK, lineages=lineages)
 
 
 def fit_model(

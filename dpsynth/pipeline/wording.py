@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from dpsynth.privacy.unit import PrivacyUnit
@@ -21,19 +22,20 @@ from dpsynth.schema.declared import (
 ASSURANCE = {
     "A": (
         "A, audit open",
-        "Exact integer arithmetic, declared domains, every item in the ledger. Class A also asks "
-        "for an audit of the mechanism on neighbouring inputs, which is not part of this version.",
+        "Exact integer arithmetic, domains declared or paid for, every item in the ledger. Class A "
+        "also asks for an audit of the mechanism on neighbouring inputs, which is not part of this "
+        "version.",
     ),
     "B": ("B", "Idealised arithmetic or a third-party core that could not be taken apart."),
 }
 ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
-    "call is added up and converted to (epsilon, delta) by three accountants; the largest is "
-    "reported."
+    "call is added up, a delta of its own apart, and converted to (epsilon, delta) by three "
+    "accountants; the largest is reported."
 )
 ENTROPY = (
-    "OpenDP's discrete Gaussian and noisy-max mechanisms on integers, fed by a cryptographic "
-    "generator that the operating system seeds; nobody can set a seed."
+    "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
+    "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
 AUDIT = (
     "not_run",
@@ -51,7 +53,8 @@ HAZARDS = (
     (
         "Domain taken from the data",
         "handled",
-        "Categories, bounds and bins come from the dictionary; other values share one bucket.",
+        "Categories, bounds and bins come from the dictionary, or are asked of the rows with noise "
+        "and paid for; other values share one bucket.",
     ),
     (
         "Several rows of one unit",
@@ -90,8 +93,14 @@ HAZARDS = (
     (
         "Rollback of the ledger",
         "partly",
-        "The ledger is hash-chained and its head is printed in each document; its entries are not "
-        "yet signed by a key outside the data host.",
+        "Entries are chained and signed, this machine remembers the newest, and each document "
+        "prints it. Whoever holds the key of the ledger and every such memory could rebuild it.",
+    ),
+    (
+        "The same people under another name",
+        "partly",
+        "Keyed fingerprints warn the issuer when most people of a new lineage have a budget "
+        "already; another ledger, or another column that names the unit, hides them.",
     ),
     (
         "Implementation audit",
@@ -142,6 +151,15 @@ def cells_look_like(column: Column) -> str:
             shape = domain_words(column)
     codes = ", ".join((*column.missing, *column.special))
     return f"{shape}; codes: {codes}" if codes else shape
+
+
+def same_people(lineages: Sequence[str]) -> str:
+    """Return the warning that a new lineage has the people of others."""
+    return (
+        "At least half of the people of this new lineage already have a budget under another "
+        f"name ({', '.join(lineages[:5])}{', ...' if len(lineages) > 5 else ''}). One budget "
+        "belongs to the same people: use that lineage, and count what was just released on both."
+    )
 
 
 def unprotected(unit: PrivacyUnit) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
@@ -27,6 +27,9 @@ from dpsynth.privacy.ledger.reservation import Reservation
 from dpsynth.privacy.ledger.terms import Caps, Currency, LineageTerms, alike
 from dpsynth.privacy.ledger.transfer import lines_of
 from dpsynth.privacy.unit import PrivacyUnit
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.ledger.people import People
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +190,20 @@ class Ledger:
             anchors=len(anchors),
             lineages=tuple(replay.terms),
         )
+
+    def people(self) -> People | None:
+        """Return the fingerprints of units that this ledger keeps on this machine.
+
+        None where the ledger is open for reading only, or nothing is remembered of ledgers. A new
+        key starts anew: fingerprints made with the old one cannot be compared.
+        """
+        from dpsynth.privacy.ledger.people import People
+
+        key, anchors = self._book.key, self._book.anchors
+        if key is None or anchors is None:
+            return None
+        name = f"{self.ledger_id}-{key.public[:16]}"
+        return People(folder=anchors.folder / "people" / name, key=key.derive(b"units"))
 
     def export_lines(self) -> Iterator[str]:
         """Yield the ledger as JSON lines without line ends; see :mod:`.transfer`."""

@@ -339,6 +339,7 @@ def adult_values() -> dict[str, Any]:
             "rows": 32561, "units": 32561, "kept_rows": 32561, "train_rows": 26049,
             "holdout_rows": 6512, "malformed": 0,
         },
+        "data.same_people": {"status": "ok", "reason": "", "lineages": [], "text": ""},
         "synthesizer.name": "mst",
         "synthesizer.options": {"max_cells": 10000, "one_way_share": 0.333},
         "synthesizer.plan": [
@@ -403,6 +404,8 @@ def adult_values() -> dict[str, Any]:
             },
         ],
         "policy.verdict": {"passed": True, "reasons": []},
+        "ledger.id": digest("ledger")[:32],
+        "ledger.public_key": digest("key"),
         "ledger.head_seq": 54,
         "ledger.head_digest": digest("head"),
         "ledger.entries": [
