@@ -141,8 +141,7 @@ def block_variance(cell: float, block: float, inside: Codes) -> Floats:
         block: Noise variance of a block as measured.
         inside: Number of cells in each block.
     """
-    variance: Floats = 1.0 / (1.0 / block + 1.0 / (cell * inside))
-    return variance
+    return (1.0 / (1.0 / block + 1.0 / (cell * inside))).astype(np.float64)
 
 
 def estimate_total(estimates: Sequence[Estimate]) -> float:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import erf, ndtr
 
 from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Attribute, Domain
@@ -27,8 +28,26 @@ from dpsynth.synth.oneway import STAGE, one_way_tables, shares
 Floats = NDArray[np.float64]
 
 _EXPONENT = 1.5
+# By how much a cell of a measured pair is supposed to differ from independent columns, as a share:
+# the largest of those that fit the same four tables equally well.
+_DEPENDENCE = 0.75
 _MEAN_ABSOLUTE = math.sqrt(2.0 / math.pi)
 _HALVINGS = 60
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pair:
+    """Pairs of like columns: shares of their bins, noise of a bin, and how many there are."""
+
+    left: Floats
+    right: Floats
+    sums: tuple[float, float]
+    times: int
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.left.size * self.right.size
 
 
 def assumed_counts(attribute: Attribute, rows: float) -> Floats:
@@ -43,24 +62,34 @@ def assumed_counts(attribute: Attribute, rows: float) -> Floats:
 
 
 def projected_distance(counts: Floats, variance: Floats) -> float:
-    """Return the expected total variation distance of noisy counts, negative ones corrected.
+    """Return the expected total variation distance of noisy counts that are projected.
 
     Noisy counts m + s Z are projected onto the counts that are not negative and have the right
     sum, x = max(m + s Z - shift s^2, 0), see ``numeric.project_simplex``. The shift that it takes
     on average solves sum E[x] = sum m; then E|x - m| = 2 E max(s Z - shift s^2, 0) - E[x] + m of
-    each cell, in closed form.
+    each cell, in closed form. The known sum takes one degree of freedom from the noise: a cell
+    that holds rows keeps the share 1 - s^2 / (sum of s^2 over such cells) of its variance.
 
     Args:
         counts: Counts without noise, not negative, of positive sum, shape (k,).
         variance: Positive noise variance of each, shape (k,).
 
-    >>> even = np.full(10, 1e6)
-    >>> naive = 10 * math.sqrt(2 / math.pi) / (2 * 1e7)
-    >>> bool(abs(projected_distance(even, np.ones(10)) / naive - 1) < 0.01)
+    >>> even = np.full(1000, 1e6)
+    >>> naive = 1000 * math.sqrt(2 / math.pi) / (2 * 1e9)
+    >>> bool(abs(projected_distance(even, np.ones(1000)) / naive - 1) < 0.01)
     True
     """
-    sigma, total = np.sqrt(variance), float(counts.sum())
     weight = variance / variance.max()
+    free = np.where(counts > 0, 1.0 - variance / variance[counts > 0].sum(), 1.0)
+    sigma = np.sqrt(variance * np.maximum(free, 1e-12))
+    taken = _shift(counts, sigma, weight) * weight
+    error = 2.0 * _positive_part(-taken, sigma) - _positive_part(counts - taken, sigma) + counts
+    return min(1.0, max(0.0, float(error.sum())) / (2.0 * float(counts.sum())))
+
+
+def _shift(counts: Floats, sigma: Floats, weight: Floats) -> float:
+    """Return by halving the shift at which the expected projected counts have the right sum."""
+    total = float(counts.sum())
     low, high = 0.0, total + 10.0 * float(sigma.max())
     for _ in range(_HALVINGS):
         shift = 0.5 * (low + high)
@@ -68,26 +97,52 @@ def projected_distance(counts: Floats, variance: Floats) -> float:
             low = shift
         else:
             high = shift
-    taken = high * weight
-    above = _positive_part(-taken, sigma)
-    error = 2.0 * above - _positive_part(counts - taken, sigma) + counts
-    return min(1.0, max(0.0, float(error.sum())) / (2.0 * total))
+    return high
 
 
-def shrunk_distance(counts: Floats, variance: float, shrinkage: float) -> float:
-    """Return the expected distance of a marginal that is fitted with a prior, see ``pgm/fit.py``.
+def shrunk_distance(counts: Floats, variance: float, shrinkage: float, free: float = 1.0) -> float:
+    """Return the expected distance of a pair that is fitted with a prior, see ``pgm/fit.py``.
 
-    To first order a cell of prior count m follows its noise by the share m / (m + w variance), w
-    the weight of the prior: cells that should be empty stay so.
+    To first order a cell of prior count m follows what was counted by the share
+    f = m / (m + w variance), w the weight of the prior, and the prior, independent columns, by the
+    rest. A cell is supposed to differ from its prior by a share of it. The error is then that of a
+    normal number of mean (1 - f) share m and standard deviation f sigma, in absolute value (folded
+    normal distribution).
 
     Args:
-        counts: Counts without noise, of positive sum.
+        counts: Counts of independent columns, of positive sum.
         variance: Noise variance of a cell.
         shrinkage: Weight of the prior.
+        free: Share of the variance that is left where sums are known better, see
+            :func:`free_share`.
     """
-    followed = float((counts / (counts + shrinkage * variance)).sum())
-    distance = followed * math.sqrt(variance) * _MEAN_ABSOLUTE / (2.0 * float(counts.sum()))
-    return min(1.0, distance)
+    followed = counts / (counts + shrinkage * variance)
+    lost = _DEPENDENCE * (1.0 - followed) * counts
+    noise = np.maximum(followed * math.sqrt(variance * free), 1e-12)
+    ratio = lost / noise
+    error = noise * _MEAN_ABSOLUTE * np.exp(-0.5 * ratio**2) + lost * erf(ratio / math.sqrt(2.0))
+    return min(1.0, float(error.sum()) / (2.0 * float(counts.sum())))
+
+
+def free_share(shape: tuple[int, int], sums: tuple[float, float], variance: float) -> float:
+    """Return the share of a pair's noise that its columns' own counts do not take away.
+
+    Of the a b degrees of freedom of a table, one is the total, which is known well; a - 1 and
+    b - 1 are the sums of rows and columns, which were also counted by themselves and are averaged
+    with that; the others are the pair's alone.
+
+    Args:
+        shape: (a, b), numbers of bins of the two columns.
+        sums: Noise variance of a bin of each column, counted by itself.
+        variance: Noise variance of a cell of the pair.
+
+    >>> free_share((2, 2), (1e9, 1e9), 1.0)  # columns badly known: all but the total
+    0.75
+    """
+    (a, b), (first, second) = shape, sums
+    rows = (a - 1) * (first / b) / (variance + first / b)
+    columns = (b - 1) * (second / a) / (variance + second / a)
+    return round((rows + columns + (a - 1) * (b - 1)) / (a * b), 6)
 
 
 def bins_at_most(attribute: Attribute) -> int:
@@ -157,28 +212,34 @@ def pair_noise(
     """
     rows, unit_rows = assumption.rows, assumption.max_rows
     most_bins = max_bins_for(rows, unit_rows / math.sqrt(2.0 * rho / pairs))
-    columns: Counter[bytes] = Counter()
+    columns: Counter[tuple[bytes, float]] = Counter()
     for attribute, estimate in zip(
         domain, _estimates(domain, one_way_rho, assumption), strict=True
     ):
         bins = coarsen(attribute, estimate, rows, most_bins)
-        columns[(sum_bins(estimate.values, bins) / rows).tobytes()] += 1
-    alike = [(np.frombuffer(key), count) for key, count in columns.items()]
+        shape = sum_bins(estimate.values, bins) / rows
+        columns[shape.tobytes(), float(estimate.bin_variance(bins).mean())] += 1
+    alike = [(np.frombuffer(key), sums, count) for (key, sums), count in columns.items()]
     tables = [
-        (np.outer(a, b).ravel() * rows, times_a * times_b)
-        for (a, times_a), (b, times_b) in itertools.combinations(alike, 2)
-    ] + [(np.outer(a, a).ravel() * rows, n * (n - 1) // 2) for a, n in alike if n > 1]
-    tables = [(counts, times) for counts, times in tables if counts.size <= most_cells]
+        _Pair(left=a, right=b, sums=(v, w), times=m * n)
+        for (a, v, m), (b, w, n) in itertools.combinations(alike, 2)
+    ] + [_Pair(left=a, right=a, sums=(v, v), times=n * (n - 1) // 2) for a, v, n in alike if n > 1]
+    tables = [table for table in tables if table.cells <= most_cells]
     if not tables:
         return None
-    cells = [counts.size for counts, _ in tables]
-    times = np.array([t for _, t in tables], dtype=np.float64)
+    cells = [table.cells for table in tables]
+    times = np.array([table.times for table in tables], dtype=np.float64)
     weights = np.array(shares(1.0, cells))
     prices = rho / pairs * weights / np.average(weights, weights=times)
     variances = unit_rows**2 / (2.0 * prices)
     distances = [
-        shrunk_distance(counts, float(variance), shrinkage)
-        for (counts, _), variance in zip(tables, variances, strict=True)
+        shrunk_distance(
+            np.outer(table.left, table.right).ravel() * rows,
+            float(variance),
+            shrinkage,
+            free_share((table.left.size, table.right.size), table.sums, float(variance)),
+        )
+        for table, variance in zip(tables, variances, strict=True)
     ]
     naive = np.array(cells) * np.sqrt(variances) * _MEAN_ABSOLUTE / (2.0 * rows)
     return ExpectedNoise(
