@@ -26,6 +26,9 @@ _LEAST_EPSILON = 0.01
 # What leaving out all relations costs in the pairs of six public tables: 0.014 to 0.171 (README).
 _LIKE_INDEPENDENT = 0.08
 
+# Two columns of two bins each: with fewer cells there is no relation to measure.
+_LEAST_CELLS = 4.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
@@ -273,6 +276,12 @@ def _warnings(noise: tuple[ExpectedNoise, ...], rows: int) -> tuple[str, ...]:
                 f"The noise of a count of a pair ({entry.sigma:.0f} rows) exceeds the average "
                 f"count ({rows / entry.cells:.0f} rows): the table is too small for pairs at this "
                 "epsilon. Choose the method independent, a larger epsilon or fewer columns."
+            )
+        elif entry.cells < _LEAST_CELLS:
+            found.append(
+                f"So few rows allow only {entry.cells:.1f} cells a pair, which hold hardly any "
+                "relation: the table is too small for pairs at this epsilon. Choose the method "
+                "independent, a larger epsilon or fewer columns."
             )
         elif entry.distance >= _LIKE_INDEPENDENT:
             found.append(
