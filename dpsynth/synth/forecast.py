@@ -1,10 +1,11 @@
 """What noise will do to a table that nobody has opened: expected distances under an assumption.
 
 Noise variances are those of the method's own plan, bins are chosen by the method's own rules; only
-the counts that they are applied to are supposed: a number of rows that a person states, spread over
-the declared values in proportion to rank**-1.5 (a few common values, a long tail), blank and
-out-of-domain cells empty. The exponent is the one that fits four public tables best; formulas and
-validation are in ``docs/planning.md``. What may never be true here: a number that depends on a row.
+the counts that they are applied to are supposed: a number of rows that a person states, spread
+over the declared values in proportion to rank**-1.5 (a few common values, a long tail), blank and
+out-of-domain cells empty. The exponent is the quarter step that fits the pairs of four public
+tables best; formulas and validation are in ``docs/planning.md``. What may never be true here: a
+number that depends on a row.
 """
 
 from __future__ import annotations

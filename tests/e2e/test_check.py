@@ -62,7 +62,7 @@ def test_what_is_planned_is_what_a_release_charges(desk: Desk) -> None:
         (list(e["attributes"]), e["cells"]) for e in drawn
     ]
     for m, e in zip(marginals, drawn, strict=True):
-        assert m["sigma"] == pytest.approx(float(e["sigma"]), rel=1e-9)
+        assert m["sigma"] == pytest.approx(float(e["scale"]), rel=1e-9)
         assert m["typical_error"] == pytest.approx(0.7979 * m["sigma"], rel=1e-3)
     (pair,) = planned["pairs"]["marginals"]
     assert pair["cells_at_most"] and pair["attributes"] == [] and pair["count"] == 3
