@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth | releases | ledger``."""
+"""Command line: ``python -m benchmarks synth | releases | forecast | ledger``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import ledger, releases, synth
+from benchmarks import forecast, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--table", nargs="+", default=[], help="only these tables")
     command.add_argument("--epsilon", default="1")
     command.add_argument("--delta", default="1e-6")
+    command = commands.add_parser(
+        "forecast", parents=[shared], help="noise that `dpsynth check` forecasts, over measured"
+    )
+    command.add_argument("--table", nargs="+", default=[], help="only these tables")
+    command.add_argument("--epsilon", nargs="+", type=float, default=[0.3, 1.0, 3.0])
+    command.add_argument("--method", nargs="+", default=[], help="registered names (default: all)")
+    command.add_argument("--runs", type=int, default=3, help="fits of each (default: 3)")
     command = commands.add_parser("ledger", help="reading, checking and writing a long ledger")
     command.add_argument("--entries", type=int, default=10_000, help="length (default: 10000)")
     options = parser.parse_args(arguments)
@@ -45,6 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "releases":
         return releases.run(
             data=options.data, names=options.table, epsilon=options.epsilon, delta=options.delta
+        )
+    if options.command == "forecast":
+        return forecast.run(
+            data=options.data,
+            names=options.table,
+            methods=options.method,
+            epsilons=options.epsilon,
+            runs=options.runs,
         )
     return synth.run(
         data=options.data,

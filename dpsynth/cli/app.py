@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli import data, demo, ledger, policy, release, trust
+from dpsynth.cli import check, data, demo, ledger, policy, release, trust
 from dpsynth.cli.console import say
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("init")(data.init)
-app.command("check")(release.check)
+app.command("check")(check.check)
 app.command("release")(release.release)
 app.command("verify")(trust.verify)
 app.command("attack")(data.attack)

@@ -1,4 +1,4 @@
-"""``dpsynth check`` and ``dpsynth release``."""
+"""``dpsynth release``, and what other commands share with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import complain, emit_json, say, show_table, steps, warn
+from dpsynth.cli.console import complain, emit_json, say, steps, warn
 from dpsynth.pipeline import (
     Outcome,
     Plan,
@@ -21,8 +21,7 @@ from dpsynth.pipeline import (
     prepare,
     run,
 )
-from dpsynth.pipeline.places import ledger_path, write_ledger
-from dpsynth.pipeline.wording import cells_look_like
+from dpsynth.pipeline.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
 _MANY_ROWS = 6
@@ -39,119 +38,6 @@ def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
         return None
     return lambda text: str(
         typer.prompt(text, hide_input=True, err=True, confirmation_prompt=confirm)
-    )
-
-
-def check(
-    file: o.ReleaseFile = None,
-    data: o.Data = None,
-    dictionary: o.DictionaryOption = None,
-    epsilon: o.Epsilon = None,
-    delta: o.Delta = None,
-    max_hits: o.MaxHits = None,
-    false_alarms: o.FalseAlarms = None,
-    max_rows_per_unit: o.MaxRows = None,
-    unit_name: o.UnitName = None,
-    lineage: o.Lineage = None,
-    name: o.Name = None,
-    total_epsilon: o.TotalEpsilon = None,
-    total_delta: o.TotalDelta = None,
-    discovery_share: o.DiscoveryShare = None,
-    fidelity_share: o.FidelityShare = None,
-    synthesizer: o.Method = None,
-    rows: o.Rows = None,
-    format: o.Format = None,
-    holdout: o.Holdout = None,
-    attacks: o.Attacks = None,
-    policy: o.PolicyOption = None,
-    recipient: o.Recipient = None,
-    jurisdiction: o.Jurisdiction = None,
-    purpose: o.Purpose = None,
-    ledger: o.LedgerOption = None,
-    json: o.Json = False,
-) -> None:
-    """Check a release and show what it would cost. Reads no row and spends nothing.
-
-    Ends with exit code 4 if the lineage cannot pay.
-    """
-    plan = prepare(
-        settings_from(
-            file,
-            source=data,
-            dictionary=dictionary,
-            epsilon=epsilon,
-            delta=delta,
-            max_hits_in_100=max_hits,
-            false_alarms_in_100=false_alarms,
-            max_rows_per_unit=max_rows_per_unit,
-            unit_name=unit_name,
-            lineage=lineage,
-            name=name,
-            total_epsilon=total_epsilon,
-            total_delta=total_delta,
-            discovery_share=discovery_share,
-            fidelity_share=fidelity_share,
-            synthesizer=synthesizer,
-            rows=rows,
-            format=format,
-            holdout=holdout,
-            attacks=attacks,
-            policy=policy,
-            recipient=recipient,
-            jurisdiction=jurisdiction,
-            purpose=purpose,
-        )
-    )
-    place = ledger_path(ledger)
-    known, left = False, plan.terms.total_rho
-    if place.exists():
-        with Ledger.open(place) as book:
-            book.check_terms(plan.terms)
-            known = plan.settings.lineage in book.lineages()
-            if known:
-                left = float(book.status(plan.settings.lineage).remaining_rho)
-    affordable = plan.price.rho <= left
-    if json:
-        emit_json(
-            {
-                "affordable": affordable,
-                "rho": plan.price.rho,
-                "remaining_rho": left,
-                "lineage_is_new": not known,
-                "stages": [{"stage": s.stage, "rho": s.rho} for s in plan.stages],
-                "columns": [
-                    {"name": t.column, "treatment": t.treatment, "reason": t.reason}
-                    for t in plan.codec.treatments
-                ],
-            }
-        )
-    else:
-        _say_plan(plan, known=known, left=left)
-    if not affordable:
-        raise typer.Exit(4)
-
-
-def _say_plan(plan: Plan, *, known: bool, left: float) -> None:
-    """Show how each column is read, what would be asked, and what would be left."""
-    treated = {t.column: t.treatment.replace("_", " ") for t in plan.codec.treatments}
-    show_table(
-        ("column", "treatment", "cells must look like"),
-        [(c.name, treated[c.name], cells_look_like(c)) for c in plan.dictionary.columns],
-        title="How the columns are read; anything else counts as out of domain",
-    )
-    _say_columns(plan)
-    show_table(
-        ("stage", "what is asked", "queries at most", "rho"),
-        [(s.stage, s.description, s.queries, f"{s.rho:.6f}") for s in plan.stages],
-        title=f"Plan of {plan.settings.name}: epsilon {plan.budget.epsilon:g}, "
-        f"delta {plan.budget.delta:g}, rho {plan.price.rho:.6f}",
-        right=(2, 3),
-    )
-    say(
-        f"Lineage {plan.settings.lineage} has rho {left:.6f} left"
-        f"{'' if known else ' (it is new)'}: "
-        + ("this release fits." if plan.price.rho <= left else "this release does NOT fit."),
-        "green" if plan.price.rho <= left else "bold red",
     )
 
 
@@ -251,7 +137,7 @@ def execute(
     check_target(target)
     signer = load_release_signer(plan.settings, prompt())
     if not quiet:
-        _say_columns(plan)
+        say_columns(plan)
     with opened() if opened else write_ledger(ledger) as book, steps(quiet=quiet) as progress:
         known = book.lineages()
         if not quiet and plan.settings.lineage not in known:
@@ -327,7 +213,8 @@ def say_outcome(outcome: Outcome) -> None:
     )
 
 
-def _say_columns(plan: Plan) -> None:
+def say_columns(plan: Plan) -> None:
+    """Warn of columns that are not modelled, ignored or noisy, from declarations alone."""
     for treatment in plan.codec.treatments:
         if treatment.treatment != "modelled":
             how = treatment.treatment.replace("_", " ")

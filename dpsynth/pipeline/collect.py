@@ -243,7 +243,7 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
     plan, fitted = run.plan, run.fitted
     b.add("synthesizer.name", plan.settings.synthesizer, DECLARED)
     b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
-    b.add("synthesizer.plan", [_plain(asdict(stage)) for stage in plan.stages], DECLARED)
+    b.add("synthesizer.plan", [stage.to_json() for stage in plan.stages], DECLARED)
     b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)
     b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
     b.add("fitness.expected_error", [_plain(dict(e)) for e in fitted.model.errors()], POST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,25 +35,29 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
         SpentError: Something stopped the block after the data was opened: the budget is spent.
     """
     ledger.register(plan.terms)
-    reservation = ledger.reserve(
-        plan.settings.lineage,
-        plan.settings.name,
-        budget=plan.budget,
-        rho=plan.price.rho,
-        unit=plan.unit,
-        plan=plan.stages_json(),
-        discovery_delta=plan.price.discovery_delta,
-        recipient=plan.settings.recipient,
-        jurisdiction=plan.settings.jurisdiction,
-        policy={"name": plan.policy.name, "sha256": plan.policy.digest},
-        caps=plan.terms.caps,
-    )
+    reservation = ledger.reserve(plan.settings.lineage, **reservation_of(plan))
     try:
         yield reservation
     except BaseException as error:
         if reservation.void_unopened() or not isinstance(error, DpsynthError):
             raise
         raise SpentError(error) from None
+
+
+def reservation_of(plan: Plan) -> dict[str, Any]:
+    """Return what :meth:`Ledger.reserve` takes for a plan, beside the lineage."""
+    return {
+        "release": plan.settings.name,
+        "budget": plan.budget,
+        "rho": plan.price.rho,
+        "unit": plan.unit,
+        "plan": plan.stages_json(),
+        "discovery_delta": plan.price.discovery_delta,
+        "recipient": plan.settings.recipient,
+        "jurisdiction": plan.settings.jurisdiction,
+        "policy": {"name": plan.policy.name, "sha256": plan.policy.digest},
+        "caps": plan.terms.caps,
+    }
 
 
 def open_table(

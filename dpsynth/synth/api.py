@@ -7,6 +7,7 @@ published without further cost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.measurement import Partitions
 from dpsynth.schema.domain import Domain
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedMarginal:
+    """Like marginals that a stage would count: what each is and costs.
+
+    Attributes:
+        attributes: Columns of the marginal; empty where noisy answers choose them.
+        columns: Number of columns.
+        count: How many such marginals.
+        cells: Number of cells of each.
+        at_most: Whether `cells` is an upper bound, because noisy counts choose the bins.
+        rho: Price of each in zCDP rho; their average where noisy counts share it out.
+    """
+
+    attributes: tuple[str, ...]
+    columns: int
+    count: int
+    cells: int
+    at_most: bool = False
+    rho: float
+
+    def sigma(self, max_rows: int) -> float:
+        """Return the standard deviation of the noise of a cell, in rows.
+
+        ``max_rows / sqrt(2 rho)`` (Bun & Steinke 2016, Proposition 1.6), to 12 digits what the
+        Curator would calibrate.
+
+        Args:
+            max_rows: Rows of one unit at most.
+        """
+        return max_rows / math.sqrt(2.0 * self.rho)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +62,63 @@ class PlannedStage:
         description: One sentence for people.
         queries: Number of queries at most.
         rho: Price in zCDP rho at most.
+        marginals: What is counted, like ones together; empty for a stage that counts nothing.
     """
 
     stage: str
     description: str
     queries: int
     rho: float
+    marginals: tuple[PlannedMarginal, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the stage in short, for the evidence."""
+        return {
+            "stage": self.stage,
+            "description": self.description,
+            "queries": self.queries,
+            "rho": self.rho,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """What a person supposes about a table that nobody has opened. Public.
+
+    Attributes:
+        rows: Number of rows that would be fitted, positive.
+        max_rows: Rows of one unit at most.
+        bins: Bin of every fine code at which one-way distances are stated, by attribute name; an
+            attribute that is not named stays fine.
+    """
+
+    rows: int
+    max_rows: int
+    bins: Partitions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedNoise:
+    """What noise would do to the marginals of one stage, under an assumption.
+
+    Attributes:
+        stage: Machine name of the stage.
+        columns: Columns of each marginal, 1 or more.
+        marginals: How many marginals `distance` is the mean of.
+        cells: Cells of a marginal, on average.
+        sigma: Noise of a cell in rows, its root mean square over cells and marginals.
+        distance: Expected mean total variation distance that noise alone causes.
+        ceiling: The same if no negative count were corrected, at most 1: an upper bound where
+            the cells are as many as assumed.
+    """
+
+    stage: str
+    columns: int
+    marginals: int
+    cells: float
+    sigma: float
+    distance: float
+    ceiling: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +189,15 @@ class Synthesizer(Protocol):
 
     def plan(self, domain: Domain, rho: float) -> tuple[PlannedStage, ...]:
         """Say what a fit would ask and cost, with no data. Raises InputError if it cannot work."""
+        ...
+
+    def forecast(
+        self, domain: Domain, rho: float, assumption: Assumption
+    ) -> tuple[ExpectedNoise, ...]:
+        """Say how far noise alone would move the measured marginals, one entry a kind of marginal.
+
+        Nothing is said about what the model cannot represent.
+        """
         ...
 
     def fit(self, curator: Curator) -> Model:

@@ -123,14 +123,25 @@ def combine(cells: Measurement, blocks: Measurement | None) -> Estimate:
     partition = blocks.partitions[name]
     inside = np.bincount(partition)
     sums = np.bincount(partition, weights=values)
-    precision = 1.0 / blocks.sigma**2 + 1.0 / (fine * inside)
-    best = (blocks.values / blocks.sigma**2 + sums / (fine * inside)) / precision
+    variance = block_variance(fine, blocks.sigma**2, inside)
+    best = (blocks.values / blocks.sigma**2 + sums / (fine * inside)) * variance
     return Estimate(
         values=values + ((best - sums) / inside)[partition],
         blocks=partition,
         cell_variance=fine,
-        block_variance=(1.0 / precision).astype(np.float64),
+        block_variance=variance,
     )
+
+
+def block_variance(cell: float, block: float, inside: Codes) -> Floats:
+    """Return the variance of the combined sum of each block.
+
+    Args:
+        cell: Noise variance of a cell as measured.
+        block: Noise variance of a block as measured.
+        inside: Number of cells in each block.
+    """
+    return (1.0 / (1.0 / block + 1.0 / (cell * inside))).astype(np.float64)
 
 
 def estimate_total(estimates: Sequence[Estimate]) -> float:

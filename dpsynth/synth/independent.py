@@ -12,9 +12,10 @@ from typing import Any
 
 from dpsynth.privacy.curator import Curator
 from dpsynth.schema.domain import Domain
-from dpsynth.synth.api import PlannedStage
+from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
+from dpsynth.synth.forecast import one_way_noise
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import DESCRIPTION, STAGE, check_domain, measure_one_ways, one_way_queries
+from dpsynth.synth.oneway import check_domain, measure_one_ways, one_way_stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,13 @@ class IndependentSynthesizer:
             InputError: The domain or the price cannot work.
         """
         check_domain(domain, rho, self.label)
-        queries = one_way_queries(domain)
-        return (PlannedStage(stage=STAGE, description=DESCRIPTION, queries=queries, rho=rho),)
+        return (one_way_stage(domain, rho),)
+
+    def forecast(
+        self, domain: Domain, rho: float, assumption: Assumption
+    ) -> tuple[ExpectedNoise, ...]:
+        """Say how far noise alone would move the columns."""
+        return (one_way_noise(domain, rho, assumption),)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Spend the whole budget on one-way counts."""

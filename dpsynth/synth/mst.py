@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
 from dpsynth.schema.domain import Domain
-from dpsynth.synth.api import PlannedStage
+from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
+from dpsynth.synth.forecast import bins_at_most, one_way_noise, pair_noise
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.oneway import (
-    DESCRIPTION,
-    STAGE,
     OneWays,
     check_domain,
     measure_one_ways,
     one_way_cells,
-    one_way_queries,
+    one_way_stage,
     shares,
 )
+from dpsynth.synth.pgm.fit import shrinkage_for
 
 # One-way counts carry the total, the bins, the prior and the spikes. Measured on ten tables of 700
 # to 39,000 rows at epsilon 1: a half has up to 20 % less 2-way error than a quarter where rows are
@@ -43,6 +43,7 @@ _ONE_WAY_SHARE = 0.5
 _SELECT_SHARE = 0.1
 # A pair with the label scores double: the label's pairs decide what a classifier can learn.
 _LABEL_WEIGHT = 2
+_PAIRS = "pairs"
 
 Pair = tuple[str, str]
 Floats = NDArray[np.float64]
@@ -71,11 +72,11 @@ class MstSynthesizer:
         """
         check_domain(domain, rho, self.label)
         first, select, measure = _stages(rho, len(domain))
-        queries = one_way_queries(domain)
-        one_way = PlannedStage(stage=STAGE, description=DESCRIPTION, queries=queries, rho=first)
+        one_way = one_way_stage(domain, first)
         if len(domain) == 1:
             return (one_way,)
         edges = len(domain) - 1
+        left, right = sorted(map(bins_at_most, domain))[-2:]
         return (
             one_way,
             PlannedStage(
@@ -85,12 +86,42 @@ class MstSynthesizer:
                 rho=select,
             ),
             PlannedStage(
-                stage="pairs",
+                stage=_PAIRS,
                 description="Noisy counts of the selected pairs of columns, in bins.",
                 queries=edges,
                 rho=measure,
+                marginals=(
+                    PlannedMarginal(
+                        attributes=(),
+                        columns=2,
+                        count=edges,
+                        cells=min(left * right, _most_cells(domain)),
+                        at_most=True,
+                        rho=measure / edges,
+                    ),
+                ),
             ),
         )
+
+    def forecast(
+        self, domain: Domain, rho: float, assumption: Assumption
+    ) -> tuple[ExpectedNoise, ...]:
+        """Say how far noise alone would move the columns and the pairs that are measured."""
+        first, _, measure = _stages(rho, len(domain))
+        one_way = one_way_noise(domain, first, assumption)
+        if len(domain) == 1:
+            return (one_way,)
+        pairs = pair_noise(
+            _PAIRS,
+            domain,
+            assumption,
+            one_way_rho=first,
+            rho=measure,
+            pairs=len(domain) - 1,
+            most_cells=_most_cells(domain),
+            shrinkage=shrinkage_for(rho),
+        )
+        return (one_way,) if pairs is None else (one_way, pairs)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
@@ -115,7 +146,7 @@ class MstSynthesizer:
                 )
                 for edge, price in zip(edges, prices, strict=True)
             ],
-            stage="pairs",
+            stage=_PAIRS,
         )
         return MarginalModel.from_measurements(self.name, one_ways, pairs, rho)
 
@@ -143,8 +174,7 @@ class MstSynthesizer:
         """Return all pairs that are small enough, with the product of their noisy one-ways."""
         coarse = one_ways.coarse_domain
         counts = dict(zip(coarse.names, one_ways.coarse, strict=True))
-        used = one_way_cells(one_ways.domain)
-        limit = min(MAX_CELLS_PER_MARGINAL, (MAX_CELLS_PER_RUN - used) // max(1, len(coarse) - 1))
+        limit = _most_cells(one_ways.domain)
         return {
             (a, b): _candidate(
                 one_ways,
@@ -172,6 +202,12 @@ def _candidate(one_ways: OneWays, pair: Pair, product: Floats, weight: int) -> C
         weight=weight,
         offset=-weight * round(float(chance)),
     )
+
+
+def _most_cells(domain: Domain) -> int:
+    """Return the number of cells that a pair may have, so that a run keeps to its limit."""
+    left = MAX_CELLS_PER_RUN - one_way_cells(domain)
+    return min(MAX_CELLS_PER_MARGINAL, left // max(1, len(domain) - 1))
 
 
 def _stages(rho: float, columns: int) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ from dpsynth.privacy.calibrate import MIN_RHO
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
 from dpsynth.privacy.measurement import Codes, MarginalQuery, Measurement
 from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total
 from dpsynth.synth.numeric import MAX_BINS, coarsen, distribution, max_bins_for, sum_bins
 
@@ -108,14 +109,37 @@ def check_domain(domain: Domain, rho: float, label: str | None) -> None:
         raise InputError("is too small to share out.", where="rho", fix="Choose a larger epsilon.")
 
 
-def one_way_queries(domain: Domain) -> int:
-    """Return the number of queries of the stage."""
-    return len(_tables(domain))
+def one_way_stage(domain: Domain, rho: float) -> PlannedStage:
+    """Return the stage as a plan states it: one entry a table, in the order of asking."""
+    tables = one_way_tables(domain, rho)
+    return PlannedStage(
+        stage=STAGE,
+        description=DESCRIPTION,
+        queries=len(tables),
+        rho=rho,
+        marginals=tuple(
+            PlannedMarginal(attributes=(a.name,), columns=1, count=1, cells=_cells(a, p), rho=price)
+            for a, p, price in tables
+        ),
+    )
 
 
 def one_way_cells(domain: Domain) -> int:
     """Return the number of cells of all queries of the stage."""
-    return sum(a.size if p is None else int(p.max()) + 1 for a, p in _tables(domain))
+    return sum(_cells(a, p) for a, p in _tables(domain))
+
+
+def one_way_tables(domain: Domain, rho: float) -> list[tuple[Attribute, Codes | None, float]]:
+    """Return (column, blocks or None for its own cells, price) of every table of the stage."""
+    tables = _tables(domain)
+    blocks_of = {a.name: _cells(a, p) for a, p in tables if p is not None}
+    prices = shares(rho, [blocks_of.get(a.name, a.size) for a, _ in tables])
+    return [(a, p, price) for (a, p), price in zip(tables, prices, strict=True)]
+
+
+def _cells(attribute: Attribute, partition: Codes | None) -> int:
+    """Return the number of cells of a column at a level."""
+    return attribute.size if partition is None else int(partition.max()) + 1
 
 
 def _tables(domain: Domain) -> list[tuple[Attribute, Codes | None]]:
@@ -139,9 +163,6 @@ def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = N
             no pair will be measured.
     """
     domain = curator.domain
-    tables = _tables(domain)
-    blocks_of = {a.name: int(p.max()) + 1 for a, p in tables if p is not None}
-    prices = shares(rho, [blocks_of.get(a.name, a.size) for a, _ in tables])
     measured = curator.measure(
         [
             MarginalQuery(
@@ -149,7 +170,7 @@ def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = N
                 rho=price,
                 partitions={} if partition is None else {attribute.name: partition},
             )
-            for (attribute, partition), price in zip(tables, prices, strict=True)
+            for attribute, partition, price in one_way_tables(domain, rho)
         ],
         stage=STAGE,
     )

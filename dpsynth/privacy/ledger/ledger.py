@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dpsynth.errors import InputError
+from dpsynth.errors import BudgetError, InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.anchors import Anchors
 from dpsynth.privacy.ledger.audit import check_claim
@@ -284,39 +284,65 @@ class Ledger:
             BudgetError: The lineage cannot pay, or a cap is reached. Nothing was written.
             InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
         """
-        asked = ReleaseRecord(
-            seq=0,
-            release=release,
+        asked = ReleaseRecord.asked(
+            release,
             budget=budget,
-            reserved_rho=rho,
+            rho=rho,
+            unit=unit,
             discovery_delta=discovery_delta,
-            max_rows=unit.max_rows,
             recipient=recipient,
             jurisdiction=jurisdiction,
             currency=currency,
-            policy=dict(policy or {}),
-            caps=caps or Caps(),
-            created="",
+            policy=policy,
+            caps=caps,
         )
         found: list[LineageStatus] = []
 
         def decide(replay: Replay) -> Draft:
-            status = _status(replay, lineage)
-            found.append(status)
-            terms = status.terms
-            if (unit.relation, unit.column) != (terms.relation, terms.unit_column):
-                raise InputError(
-                    "The privacy unit differs from the one that the lineage is registered with "
-                    f"({terms.unit}).",
-                    where=f"lineage {lineage}",
-                    fix="Use the registered unit: a budget cannot be added up over two units.",
-                )
-            check_claim(asked, terms)
-            replay.admit(lineage, asked)
+            found.append(_admitted(replay, lineage, asked, unit))
             return lineage, Kind.RESERVE, asked.to_json(plan)
 
         entry = self._book.write(decide)
         return Reservation(self._book, lineage, release, entry.seq, found[-1])
+
+
+    def refusal(self, lineage: str, release: str, **asked: Any) -> str | None:
+        """Say why :meth:`reserve` would refuse; None if it would not. Takes the same arguments.
+
+        Raises:
+            InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
+        """
+        unit = asked.pop("unit")
+        asked.pop("plan")
+        record = ReleaseRecord.asked(release, unit=unit, **asked)
+        try:
+            _admitted(self._book.read(), lineage, record, unit)
+        except BudgetError as error:
+            return str(error)
+        return None
+
+
+def _admitted(
+    replay: Replay, lineage: str, asked: ReleaseRecord, unit: PrivacyUnit
+) -> LineageStatus:
+    """Return the lineage as it stands if it can pay a reservation.
+
+    Raises:
+        BudgetError: It cannot, or a cap is reached.
+        InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
+    """
+    status = _status(replay, lineage)
+    terms = status.terms
+    if (unit.relation, unit.column) != (terms.relation, terms.unit_column):
+        raise InputError(
+            "The privacy unit differs from the one that the lineage is registered with "
+            f"({terms.unit}).",
+            where=f"lineage {lineage}",
+            fix="Use the registered unit: a budget cannot be added up over two units.",
+        )
+    check_claim(asked, terms)
+    replay.admit(lineage, asked)
+    return status
 
 
 def _check_terms(replay: Replay, terms: LineageTerms) -> None:

@@ -20,6 +20,7 @@ from dpsynth.privacy.ledger.terms import (
     reached,
 )
 from dpsynth.privacy.numbers import float_up, parse_decimal
+from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.results import decimal_string
 
 if TYPE_CHECKING:
@@ -124,6 +125,37 @@ class ReleaseRecord:
             "caps": self.caps.to_json(),
             "plan": [dict(stage) for stage in plan],
         }
+
+    @classmethod
+    def asked(
+        cls,
+        release: str,
+        *,
+        budget: Budget,
+        rho: float,
+        unit: PrivacyUnit,
+        discovery_delta: float = 0.0,
+        recipient: str = "",
+        jurisdiction: str = "",
+        currency: Currency = Currency.ZCDP,
+        policy: Mapping[str, str] | None = None,
+        caps: Caps | None = None,
+    ) -> ReleaseRecord:
+        """Return a reservation as it is asked for, before it has a place in the ledger."""
+        return cls(
+            seq=0,
+            release=release,
+            budget=budget,
+            reserved_rho=rho,
+            discovery_delta=discovery_delta,
+            max_rows=unit.max_rows,
+            recipient=recipient,
+            jurisdiction=jurisdiction,
+            currency=currency,
+            policy=dict(policy or {}),
+            caps=caps or Caps(),
+            created="",
+        )
 
     @classmethod
     def from_json(cls, seq: int, created: str, tree: Mapping[str, Any]) -> ReleaseRecord:

@@ -1,0 +1,131 @@
+"""``dpsynth check``: what a release would ask, cost and be worth, before anything is opened.
+
+Reads the release file, the dictionary, the header of the table and the ledger. Never a row, so the
+answer cannot depend on one; a test deletes all rows and compares.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dpsynth.cli import options as o
+from dpsynth.cli.check_view import as_json, say_check
+from dpsynth.cli.console import emit_json
+from dpsynth.cli.release import settings_from
+from dpsynth.errors import InputError
+from dpsynth.pipeline import Plan, prepare
+from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
+from dpsynth.pipeline.places import ledger_path, read_ledger
+from dpsynth.pipeline.steps import reservation_of
+
+
+def check(
+    file: o.ReleaseFile = None,
+    data: o.Data = None,
+    dictionary: o.DictionaryOption = None,
+    epsilon: o.Epsilon = None,
+    delta: o.Delta = None,
+    max_hits: o.MaxHits = None,
+    false_alarms: o.FalseAlarms = None,
+    max_rows_per_unit: o.MaxRows = None,
+    unit_name: o.UnitName = None,
+    lineage: o.Lineage = None,
+    name: o.Name = None,
+    total_epsilon: o.TotalEpsilon = None,
+    total_delta: o.TotalDelta = None,
+    discovery_share: o.DiscoveryShare = None,
+    fidelity_share: o.FidelityShare = None,
+    synthesizer: o.Method = None,
+    rows: o.Rows = None,
+    format: o.Format = None,
+    holdout: o.Holdout = None,
+    attacks: o.Attacks = None,
+    policy: o.PolicyOption = None,
+    recipient: o.Recipient = None,
+    jurisdiction: o.Jurisdiction = None,
+    purpose: o.Purpose = None,
+    assume_rows: Annotated[
+        int | None,
+        typer.Option(
+            "--assume-rows",
+            help="Public guess of the number of rows kept, for the forecast; never looked up.",
+        ),
+    ] = None,
+    target_error: Annotated[
+        float | None,
+        typer.Option(
+            "--target-error",
+            help="Ask which epsilon brings the noise (mean distance, such as 0.05) down to this.",
+        ),
+    ] = None,
+    ledger: o.LedgerOption = None,
+    json: o.Json = False,
+) -> None:
+    """Check a release: what it costs and what to expect. Reads no row and spends nothing.
+
+    Ends with exit code 4 if the lineage cannot pay.
+    """
+    plan = prepare(
+        settings_from(
+            file,
+            source=data,
+            dictionary=dictionary,
+            epsilon=epsilon,
+            delta=delta,
+            max_hits_in_100=max_hits,
+            false_alarms_in_100=false_alarms,
+            max_rows_per_unit=max_rows_per_unit,
+            unit_name=unit_name,
+            lineage=lineage,
+            name=name,
+            total_epsilon=total_epsilon,
+            total_delta=total_delta,
+            discovery_share=discovery_share,
+            fidelity_share=fidelity_share,
+            synthesizer=synthesizer,
+            rows=rows,
+            format=format,
+            holdout=holdout,
+            attacks=attacks,
+            policy=policy,
+            recipient=recipient,
+            jurisdiction=jurisdiction,
+            purpose=purpose,
+        )
+    )
+    if target_error is not None and assume_rows is None:
+        raise InputError(
+            "needs a number of rows.",
+            where="--target-error",
+            fix="Add --assume-rows with a public guess; dpsynth never counts the rows for it.",
+        )
+    standing = _standing(plan, ledger)
+    expected = None if assume_rows is None else forecast(plan, assume_rows)
+    answered = (
+        ()
+        if assume_rows is None or target_error is None
+        else answers(plan, assume_rows, target_error, standing)
+    )
+    if json:
+        emit_json(as_json(plan, standing, expected, answered))
+    else:
+        say_check(plan, standing, expected, answered)
+    if not standing.fits:
+        raise typer.Exit(4)
+
+
+def _standing(plan: Plan, ledger: str | None) -> LineageForecast:
+    """Return where the lineage stands; a ledger that does not exist is not made."""
+    place = ledger_path(ledger)
+    if not place.exists():
+        return lineage_forecast(plan, None)
+    with read_ledger(ledger) as book:
+        book.check_terms(plan.terms)
+        known = plan.settings.lineage in book.lineages()
+        return lineage_forecast(
+            plan,
+            book.status(plan.settings.lineage) if known else None,
+            refusal=book.refusal(plan.settings.lineage, **reservation_of(plan)) if known else None,
+        )
