@@ -19,7 +19,14 @@ from pathlib import Path
 
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, LineageTerms, Reservation, import_lines
+from dpsynth.privacy.ledger import (
+    Anchors,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    Reservation,
+    import_lines,
+)
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 EVENTS = 20
@@ -91,9 +98,7 @@ def reserve(ledger: Ledger, number: int) -> Reservation:
 
 def _fill(ledger: Ledger, entries: int) -> None:
     """Write whole releases until the ledger has that many entries."""
-    ledger.register(
-        LineageTerms.of("people", unit=UNIT, total=Budget(epsilon=10.0, delta=1e-6))
-    )
+    ledger.register(LineageTerms.of("people", unit=UNIT, total=Budget(epsilon=10.0, delta=1e-6)))
     number = 0
     while ledger.head().seq < entries:
         reservation = reserve(ledger, number)

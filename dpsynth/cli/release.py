@@ -236,7 +236,7 @@ def execute(
     signer = load_release_signer(plan.settings, prompt())
     if not quiet:
         _say_columns(plan)
-    with (opened() if opened else write_ledger(ledger)) as book, steps(quiet=quiet) as progress:
+    with opened() if opened else write_ledger(ledger) as book, steps(quiet=quiet) as progress:
         known = book.lineages()
         if not quiet and plan.settings.lineage not in known:
             warn(

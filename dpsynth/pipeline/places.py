@@ -76,7 +76,9 @@ def ledger_key() -> LedgerKey:
 def anchors() -> Anchors:
     """Return what this machine remembers of ledgers: the environment's folder or the user's."""
     text = os.environ.get(ANCHORS_VARIABLE)
-    folder = Path(text).expanduser() if text else platformdirs.user_state_path("dpsynth") / "anchors"
+    folder = (
+        Path(text).expanduser() if text else platformdirs.user_state_path("dpsynth") / "anchors"
+    )
     return Anchors(folder)
 
 

@@ -216,7 +216,8 @@ def _chained(rows: Sequence[Row], previous: Head) -> Iterator[Entry]:
         if row[1] != last:
             raise damaged(f"Entry {seq} does not follow entry {seq - 1}: one of them was replaced.")
         last = digest
-        yield Entry(*row[:3], _KINDS[row[3]], *row[4:])  # type: ignore[arg-type, index]
+        _, prev, lineage, kind, text, created, _, signature = row
+        yield Entry(seq, prev, lineage, _KINDS[kind], text, created, digest, signature)  # type: ignore[arg-type, index]
 
 
 def check_signature(entry: Entry, public: str) -> None:

@@ -56,7 +56,7 @@ class Place:
     def text(self) -> str:
         """The place in words that hold no password: the same for the same ledger."""
         if self.url is None:
-            return str(self._file.resolve())
+            return str(self.file.resolve())
         query = {name: self.url.query[name] for name in _SHOWN if name in self.url.query}
         shown = URL.create(
             "postgresql",
@@ -79,13 +79,21 @@ class Place:
             InputError: The database cannot be reached.
         """
         if self.url is None:
-            return self._file.is_file()
+            return self.file.is_file()
         from dpsynth.privacy.ledger.postgres import has_ledger
 
         return has_ledger(self)
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """The path; InputError if this is a database."""
         if self.path is None:
             raise InputError("is no file.", where="ledger")
         return self.path
+
+    @property
+    def database(self) -> URL:
+        """The URL; InputError if this is a file."""
+        if self.url is None:
+            raise InputError("is no database.", where="ledger")
+        return self.url

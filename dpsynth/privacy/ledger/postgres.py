@@ -165,10 +165,9 @@ def has_ledger(place: Place) -> bool:
 
 def _engine(place: Place) -> Engine:
     """Return an engine that opens a connection for each transaction."""
-    assert place.url is not None
     try:
         return create_engine(
-            place.url,
+            place.database,
             poolclass=NullPool,
             isolation_level="READ COMMITTED",
             connect_args={"connect_timeout": 10},

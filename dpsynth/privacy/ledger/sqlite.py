@@ -60,9 +60,8 @@ class SqliteStore:
     """
 
     def __init__(self, place: Place, *, write: bool) -> None:
-        assert place.path is not None
         self.place = place
-        self._path = place.path
+        self._path = place.file
         if write:
             _create_file(self._path)
         elif not self._path.is_file():

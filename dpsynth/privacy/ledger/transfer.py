@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from dpsynth.errors import InputError
 from dpsynth.privacy.ledger.anchors import Anchors
 from dpsynth.privacy.ledger.book import check_entries, now, open_store, require_key
@@ -34,7 +32,6 @@ from dpsynth.privacy.ledger.chain import (
 from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.privacy.ledger.place import Place
 from dpsynth.privacy.ledger.replay import Replay
-from dpsynth.privacy.ledger.tables import Store
 
 LARGEST_LINE = 64 * 2**20
 _KEYS = {"seq", "prev", "lineage", "kind", "payload", "created", "digest", "signature"}

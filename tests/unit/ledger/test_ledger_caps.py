@@ -169,10 +169,14 @@ def test_delta_for_discovery_is_reserved_and_charged(book: Ledger, reserve) -> N
     poor.open_data()
     with pytest.raises(BudgetError, match="delta for discovery"):
         poor.charge([event])
-    rich = reserve("rich", book=book, recipient="b", jurisdiction="b", rho=0.02, discovery_delta=1e-7)
+    rich = reserve(
+        "rich", book=book, recipient="b", jurisdiction="b", rho=0.02, discovery_delta=1e-7
+    )
     assert book.status("people").spent_delta == Fraction(1e-7)
     with pytest.raises(BudgetError, match="delta for discovery 1e-07 is left"):
-        reserve("more", book=book, recipient="c", jurisdiction="c", rho=0.01, discovery_delta=1.5e-7)
+        reserve(
+            "more", book=book, recipient="c", jurisdiction="c", rho=0.01, discovery_delta=1.5e-7
+        )
     rich.open_data()
     rich.charge([event, event])
     rich.commit({})

@@ -79,10 +79,13 @@ for k in range(10**6):
 """
 )
 
+
 @pytest.mark.parametrize("moment", ["AFTER", "INSERT", "COMMIT"])
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
 def test_kill_9(ledger: Ledger, path: Path, key_file: Path, step: int, moment: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILL, str(path), str(key_file), str(step), moment], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILL, str(path), str(key_file), str(step), moment], check=False
+    )
     assert done.returncode == -signal.SIGKILL
     kinds = [Kind.RESERVE, Kind.OPEN, Kind.CHARGE, Kind.COMMIT]
     written = step if moment == "AFTER" else step - 1
@@ -100,11 +103,11 @@ def test_kill_9(ledger: Ledger, path: Path, key_file: Path, step: int, moment: s
             assert len(status.open_reservations) == 1
 
 
-def test_kill_9_at_any_moment_of_many_writes(
-    ledger: Ledger, path: Path, key_file: Path
-) -> None:
+def test_kill_9_at_any_moment_of_many_writes(ledger: Ledger, path: Path, key_file: Path) -> None:
     for lines in (1, 4, 9, 15):
-        child = subprocess.Popen([sys.executable, "-c", LOOP, str(path), str(key_file)], stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-c", LOOP, str(path), str(key_file)], stdout=subprocess.PIPE
+        )
         assert child.stdout is not None
         for _ in range(lines):
             child.stdout.readline()

@@ -379,7 +379,9 @@ def test_a_ledger_of_format_1_is_refused_in_a_sentence(path: Path, key: LedgerKe
     connection.commit()
     connection.close()
     for use in (key, None):
-        with pytest.raises(InputError, match="has format 1; this version of dpsynth reads format 2"):
+        with pytest.raises(
+            InputError, match="has format 1; this version of dpsynth reads format 2"
+        ):
             Ledger.open(path, key=use)
 
 

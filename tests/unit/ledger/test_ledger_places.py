@@ -300,9 +300,7 @@ def test_an_import_older_than_its_anchor_is_refused(
         import_lines(lines, tmp_path / "there.sqlite", key, reason="backup", anchors=anchors)
 
 
-def test_the_key_of_an_import_must_be_the_ledgers(
-    used: Ledger, path: Path, tmp_path: Path
-) -> None:
+def test_the_key_of_an_import_must_be_the_ledgers(used: Ledger, path: Path, tmp_path: Path) -> None:
     other = LedgerKey.create(tmp_path / "other.pem")
     with pytest.raises(LedgerDamagedError, match="foreign key"):
         import_lines(lines_of(path), tmp_path / "there.sqlite", other, reason="theft")
@@ -450,7 +448,10 @@ def test_a_rotation_is_proved_to_the_anchors_by_the_ledger(
     [
         ("postgresql://me:secret@host:5433/db", "postgresql://me@host:5433/db"),
         ("postgresql+psycopg://me:secret@host/db", "postgresql://me@host/db"),
-        ("postgresql://host/db?password=secret&host=/run/pg", "postgresql://host/db?host=%2Frun%2Fpg"),
+        (
+            "postgresql://host/db?password=secret&host=/run/pg",
+            "postgresql://host/db?host=%2Frun%2Fpg",
+        ),
     ],
 )
 def test_no_password_is_shown(text: str, shown: str) -> None:
@@ -463,7 +464,12 @@ def test_places_are_paths_or_urls(tmp_path: Path) -> None:
     file = tmp_path / "l.sqlite"
     assert Place.of(f"sqlite:///{file}").text == Place.of(str(file)).text == str(file.resolve())
     assert Place.of("relative.sqlite").path == Path("relative.sqlite")
-    for bad in ("mysql://secret@h/d", "sqlite://secret", "postgresql://h:secret:1/d", "postgres://h/d"):
+    for bad in (
+        "mysql://secret@h/d",
+        "sqlite://secret",
+        "postgresql://h:secret:1/d",
+        "postgres://h/d",
+    ):
         with pytest.raises(InputError) as caught:
             Place.of(bad)
         assert "secret" not in str(caught.value)
