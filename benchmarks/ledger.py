@@ -3,12 +3,15 @@
 The ledger holds about 2,000 releases to four recipients: reserve, open, two or three charges of 20
 events, commit. It is made through the public interface in memory-backed files where there are any,
 then imported to the disk, where everything is measured. Times are medians of runs; CPU seconds are
-those of this process, or of the child where a fresh process is measured.
+those of this process, or of the child where a fresh process is measured. Writing waits for the
+disk: a bare transaction of the same durability is measured beside it, and a pair of writes costs
+two of them.
 """
 
 from __future__ import annotations
 
 import resource
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -75,6 +78,7 @@ def run(*, entries: int) -> int:
         _row("import of the whole export", lambda: _import(lines, key), runs=1)
         for label, anchors in (("", None), (", anchors kept", Anchors(Path(disk) / "anchors"))):
             _write(path, key, anchors, label)
+        _print("a bare SQLite transaction, for comparison", *_bare(Path(disk) / "bare.sqlite"))
         _fresh("status in a fresh process", [_STATUS, str(path)])
         _fresh("reserve + open + commit in a fresh process", [_RESERVE, str(path), str(key_file)])
         _fresh("the imports alone in a fresh process", ["import dpsynth.privacy.ledger"])
@@ -158,6 +162,20 @@ def _write(path: Path, key: LedgerKey, anchors: Anchors | None, label: str) -> N
         used = (_cpu() - before) / WRITES
     _print(f"reserve + commit{label}", pairs, used)
     _print(f"open the data, between them{label}", opens, used)
+
+
+def _bare(path: Path) -> tuple[list[float], float]:
+    """Measure what the disk alone costs: one row of the same size, as durably."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in ("PRAGMA synchronous = EXTRA", "CREATE TABLE t (x)"):
+        connection.execute(statement)
+    times, before = [], _cpu()
+    for _ in range(WRITES):
+        start = time.perf_counter()
+        connection.execute("INSERT INTO t VALUES (?)", ("x" * 1000,))
+        times.append(time.perf_counter() - start)
+    connection.close()
+    return times, (_cpu() - before) / WRITES
 
 
 def _row(label: str, task: Callable[[], None], runs: int = RUNS) -> None:

@@ -305,7 +305,6 @@ class Ledger:
         entry = self._book.write(decide)
         return Reservation(self._book, lineage, release, entry.seq, found[-1])
 
-
     def refusal(self, lineage: str, release: str, **asked: Any) -> str | None:
         """Say why :meth:`reserve` would refuse; None if it would not. Takes the same arguments.
 

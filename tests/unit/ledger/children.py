@@ -45,7 +45,7 @@ def fork(work: Callable[[Callable[[str], None]], int | None]) -> Child:
         try:
             os.close(reader)
             code = work(lambda line: os.write(writer, f"{line}\n".encode()) and None) or 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (a child ends here, whatever stopped it)
             traceback.print_exc()
         finally:
             os._exit(code)

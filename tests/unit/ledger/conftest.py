@@ -160,7 +160,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def database(server: str) -> Iterator[str]:
     """The URL of a database without a ledger."""
-    import psycopg
+    psycopg = pytest.importorskip("psycopg", reason="needs the extra postgres")
 
     def run(statement: str) -> None:
         with psycopg.connect(server, autocommit=True) as connection:

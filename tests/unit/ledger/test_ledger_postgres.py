@@ -241,7 +241,8 @@ def test_a_plain_user_can_keep_a_ledger(
             assert opened.verify().entries == 3
     finally:
         sql("GRANT EXECUTE ON FUNCTION pg_control_system() TO public",
-            "DROP SCHEMA IF EXISTS dpsynth CASCADE", "DROP OWNED BY clerk", "DROP ROLE clerk")  # fmt: skip
+            "DROP SCHEMA IF EXISTS dpsynth CASCADE", "DROP OWNED BY clerk",
+            "DROP ROLE clerk")  # fmt: skip
 
 
 def test_no_password_in_any_message(tmp_path: Path, key: LedgerKey, server: str) -> None:
