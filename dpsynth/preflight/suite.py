@@ -174,9 +174,10 @@ def _verdict(findings: int, ends: set[str | None]) -> tuple[Verdict, str]:
     """Return the verdict and its reason."""
     if findings:
         return Verdict.FAIL, f"{findings} places follow the unit"
-    if not ends <= _ENDED_WELL:
+    early = sorted(str(end) for end in ends - _ENDED_WELL)
+    if early:
         return (
             Verdict.INCONCLUSIVE,
-            "runs ended early, so that later steps were not compared",
+            f"runs ended early ({'; '.join(early)}), so that later steps were not compared",
         )
     return Verdict.PASS, "nothing follows the unit"

@@ -107,10 +107,6 @@ class Maker:
         kind = self.plan.dictionary[column].kind
         return str(number + 1) if kind in {Kind.INTEGER, Kind.FLOAT} else f"unit-{number + 1}"
 
-    def blank(self) -> Row:
-        """Return a row of blank cells."""
-        return ("",) * len(self.names)
-
     def all_cells(self, text: str) -> Row:
         """Return a row whose every cell holds one text."""
         return (text,) * len(self.names)
