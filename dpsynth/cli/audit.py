@@ -44,6 +44,9 @@ def run_preflight(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of the made-up tables.")
     ] = None,
+    pair: Annotated[
+        list[str] | None, typer.Option("--pair", help="Only this pair of tables; may be repeated.")
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """Run a release on pairs of made-up tables that differ by one unit, and name what follows it.
@@ -67,7 +70,13 @@ def run_preflight(
     )
     with steps(quiet=json) as progress:
         report = preflight(
-            settings, rows=rows, attacks=attacks, seed=seed, progress=progress, tell=say_outcome
+            settings,
+            rows=rows,
+            attacks=attacks,
+            seed=seed,
+            only=pair or None,
+            progress=progress,
+            tell=say_outcome,
         )
     if json:
         emit_json(report.to_json())

@@ -84,9 +84,15 @@ def preflight(
     needed = runs_needed(epsilon, budget.delta, alpha)
     with tempfile.TemporaryDirectory(prefix="dpsynth-preflight-") as name:
         bench = _bench(settings.override(epsilon=epsilon), Path(name), chosen, attacks, tell)
-        pairs = [s for s in scenarios(bench.maker, rows) if only is None or s.name in only]
-        if only is not None and len(pairs) < len(set(only)):
-            raise InputError("There is no such pair of tables.", where="only")
+        every = scenarios(bench.maker, rows)
+        unknown = sorted(set(only or ()) - {pair.name for pair in every})
+        if unknown:
+            raise InputError(
+                f"There is no pair of tables called {unknown[0]}.",
+                where="--pair",
+                fix=f"Choose from: {', '.join(pair.name for pair in every)}.",
+            )
+        pairs = [pair for pair in every if only is None or pair.name in only]
         worlds: dict[Table, _World] = {}
         results = []
         for number, pair in enumerate(pairs, 1):
