@@ -58,8 +58,9 @@ ALLOWED["pipeline"] = (
     EVERYTHING | {"verification"},
     {"numpy", "pyarrow", "platformdirs"},
 )
+ALLOWED["preflight"] = (EVERYTHING | {"pipeline"}, {"numpy", "pyarrow"})
 ALLOWED["cli"] = (
-    EVERYTHING | {"verification", "pipeline"},
+    EVERYTHING | {"verification", "pipeline", "preflight"},
     {"numpy", "rich", "typer", "statsmodels"},
 )
 ALLOWED["__init__"] = (EVERYTHING | {"verification", "pipeline"}, set())

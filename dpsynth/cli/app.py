@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli import check, data, demo, ledger, policy, release, trust
+from dpsynth.cli import audit, check, data, demo, ledger, policy, release, trust
 from dpsynth.cli.console import say
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command("verify")(trust.verify)
 app.command("attack")(data.attack)
 app.command("evaluate")(data.evaluate)
 app.command("sample")(data.sample)
+app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
 app.add_typer(trust.keys, name="keys")

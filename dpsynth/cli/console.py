@@ -58,6 +58,8 @@ def show_table(
 def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Yield a progress callback: a spinner on a terminal, a line a step elsewhere.
 
+    It writes to what is standard error now, so that a step may capture that of its own.
+
     Args:
         quiet: Show nothing (for ``--json``).
     """
@@ -65,8 +67,9 @@ def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
         yield lambda text: None
         return
     start = time.monotonic()
-    if _ERR.is_terminal:
-        with _ERR.status("Starting") as status:
+    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        with console.status("Starting") as status:
 
             def show(text: str) -> None:
                 status.update(Text(f"{text} ... {time.monotonic() - start:.0f} s"))
@@ -75,6 +78,6 @@ def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     else:
 
         def line(text: str) -> None:
-            _ERR.print(Text(f"[{time.monotonic() - start:5.1f} s] {text}"))
+            console.print(Text(f"[{time.monotonic() - start:5.1f} s] {text}"))
 
         yield line

@@ -17,6 +17,9 @@ from dpsynth.results import FidelityResult
 
 Progress = Callable[[str], None]
 _WIDTHS = (1, 2, 3)
+_MARGINALS = tuple(f"Fidelity: {width}-way marginals" for width in _WIDTHS)
+_ASSOCIATIONS = "Fidelity: associations"
+_UTILITY = "Utility: train on synthetic, test on real"
 
 
 def run(data: FidelityData, *, seed: int, progress: Progress | None = None) -> list[FidelityResult]:
@@ -33,19 +36,21 @@ def run(data: FidelityData, *, seed: int, progress: Progress | None = None) -> l
     say = progress or _silent
     reason = data.too_little()
     if reason is not None:
+        for step in (*_MARGINALS, _ASSOCIATIONS, _UTILITY):  # progress may not tell how many rows
+            say(step)
         named = [(f"tvd_{w}way", f"Mean {w}-way total variation distance") for w in _WIDTHS]
         named += [(correlation.NAME, correlation.TITLE), (downstream.NAME, downstream.TITLE)]
         return [inconclusive(name, title, reason) for name, title in named]
     tables = reference(data, seed)
     results = []
-    for width in _WIDTHS:
-        say(f"Fidelity: {width}-way marginals")
+    for width, step in zip(_WIDTHS, _MARGINALS, strict=True):
+        say(step)
         results.append(marginal_distance(data, tables, width, seed))
-    say("Fidelity: associations")
+    say(_ASSOCIATIONS)
     results.append(association_difference(data, tables, seed))
     # One-way distances are left out: there independent columns are the noise floor itself.
     results[1:] = [_warned(result) for result in results[1:]]
-    say("Utility: train on synthetic, test on real")
+    say(_UTILITY)
     return [*results, train_synthetic_test_real(data, seed)]
 
 

@@ -317,3 +317,10 @@ def test_progress_is_told_before_each_measure() -> None:
     told: list[str] = []
     fidelity.run(data(), seed=1, progress=told.append)
     assert len(told) == 5
+
+
+def test_progress_does_not_tell_whether_there_are_rows() -> None:
+    told: tuple[list[str], list[str]] = ([], [])
+    fidelity.run(data(), seed=1, progress=told[0].append)
+    fidelity.run(data(train=table(0, 1)), seed=1, progress=told[1].append)
+    assert told[0] == told[1]
