@@ -112,5 +112,6 @@ def say_preflight(report: Report) -> None:
     )
     if report.passed:
         say("PASS: nothing that was compared follows the unit.", "bold green")
+        say("Such a test can only refute: it speaks for these tables and places, not for all.")
     else:
         say("NOT PASSED.", "bold red")
