@@ -33,6 +33,7 @@ from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import load_dictionary
 from dpsynth.sources.table import CodedTable
+from dpsynth.sources.undeclared import TextColumn
 
 DICTIONARY = """\
 version: 1
@@ -48,6 +49,8 @@ columns:
 """
 NAMES = ("person", "a", "b", "c")
 SETS = (("a",), ("c", "b"), ("a", "b", "c"))
+RAW = "raw"  #: the texts of column c once more, as a column that nobody declared
+TEXTS = ("1", "2.0", "3", "zzz", "1e9", "x", "9", "=1+1", "y", "0", "2")
 
 Cell = bytes | None
 Row = tuple[Cell, ...]  # label first
@@ -118,7 +121,8 @@ def parts(pair: Pair, rows: Sequence[Row]) -> tuple[CodedTable, CodedTable]:
     """Return training part and holdout of a file, by the steps of a release."""
     read = columns(rows)
     codes = CODEC.encode(read)
-    table = CodedTable.build(DOMAIN, codes, read["person"] if pair.labelled else None)
+    texts = {RAW: TextColumn.of(read["c"], ("?",))}
+    table = CodedTable.build(DOMAIN, codes, read["person"] if pair.labelled else None, texts)
     return table.bounded(pair.most, pair.key).split(pair.holdout, pair.key)
 
 
@@ -163,6 +167,16 @@ def ask_selection(curator: Curator, pair: Pair) -> None:
     curator.select(SelectionQuery(candidates=candidates(pair), rho=1.0), stage="selection")
 
 
+def ask_scores(curator: Curator, pair: Pair) -> None:
+    """Ask for the scores of all marginals."""
+    curator.score(candidates(pair), rho=1.0, stage="scores")
+
+
+def ask_discovery(curator: Curator, pair: Pair) -> None:
+    """Discover the texts of the undeclared column."""
+    curator.discover(RAW, rho=1.0, delta=1e-4, stage="discovery")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One method of the Curator.
@@ -182,6 +196,8 @@ class Case:
 CASES = {
     "marginals": Case(noise="gaussian", answer=lambda exact: exact, ask=ask_marginals),
     "selection": Case(noise="noisy_max", answer=lambda exact: 0, ask=ask_selection),
+    "scores": Case(noise="gaussian", answer=lambda exact: exact, ask=ask_scores),
+    "discovery": Case(noise="threshold", answer=lambda exact: {}, ask=ask_discovery),
 }
 
 
@@ -194,9 +210,10 @@ def answers(pair: Pair, table: CodedTable) -> list[tuple[np.ndarray, Event]]:
         curator = stack.enter_context(
             Curator(
                 table,
-                reservation=MemoryReservation(99.0),
+                reservation=MemoryReservation(99.0, discovery_delta=1e-3),
                 max_rows_per_unit=pair.most,
                 rho=99.0,
+                delta=1e-3,
             )
         )
         for case in CASES.values():
@@ -207,7 +224,10 @@ def answers(pair: Pair, table: CodedTable) -> list[tuple[np.ndarray, Event]]:
 
 @contextmanager
 def _recording(case: Case, seen: list[np.ndarray]) -> Iterator[None]:
-    def record(exact: np.ndarray, *parameters: object) -> tuple[Any, float]:
+    def record(exact: Any, *parameters: object) -> tuple[Any, float]:
+        if isinstance(exact, dict):
+            assert set(exact) <= set(TEXTS), "a text that cannot be a category is counted"
+            exact = [exact.get(text, 0) for text in TEXTS]
         seen.append(np.array(exact))
         return case.answer(exact), 0.0
 
