@@ -177,8 +177,13 @@ def seal(
     payload: Mapping[str, Any],
     created: str,
 ) -> Entry:
-    """Return the entry that follows `previous`, with its digest and its signature."""
+    """Return the entry that follows `previous`, with its digest and its signature.
+
+    Raises:
+        InputError: The payload or the lineage cannot be written down.
+    """
     seq, text = previous.seq + 1, canonical(payload)
+    canonical(lineage)
     body = _body(seq, previous.digest, lineage, kind, text, created)
     digest = hashlib.sha256(body).digest()
     return Entry(

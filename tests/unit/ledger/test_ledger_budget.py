@@ -203,6 +203,17 @@ def test_the_unit_must_be_the_lineages(reserve: Reserve) -> None:
         reserve("r", column=None)
 
 
+def test_names_that_cannot_be_written_are_refused(
+    ledger: Ledger, terms: LineageTerms, reserve: Reserve
+) -> None:
+    before = ledger.head()
+    with pytest.raises(InputError, match="texts and whole numbers"):
+        ledger.register(replace(terms, lineage="half a \ud800 character"))
+    with pytest.raises(InputError, match="texts and whole numbers"):
+        reserve("half a \ud800 character")
+    assert ledger.head() == before and ledger.verify().entries == 2
+
+
 def test_unknown_lineages_are_refused(ledger: Ledger, reserve: Reserve) -> None:
     with pytest.raises(InputError, match="Registered: people"):
         ledger.status("nobody")

@@ -1,0 +1,65 @@
+"""What stops a run before the data is opened costs nothing; after that it costs everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from steward import Desk
+
+from dpsynth.errors import InputError, SpentError
+from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
+from dpsynth.pipeline.places import read_ledger, write_ledger
+from dpsynth.privacy.ledger import Kind, ReleaseState
+
+
+def attempt(desk: Desk, progress: Callable[[str], None]) -> None:
+    plan = prepare(
+        ReleaseSettings(
+            name="clinic", lineage="clinic", source=desk.folder / "data.csv",
+            dictionary=desk.folder / "dictionary.yaml", epsilon=1.0, delta=1e-6,
+            passphrase_file=desk.folder / "passphrase", recipient="Univ. X", jurisdiction="CH",
+        )
+    )  # fmt: skip
+    with write_ledger() as book:
+        run(plan, ledger=book, signer=load_release_signer(plan.settings, None),
+            target=desk.folder / "clinic", progress=progress)  # fmt: skip
+
+
+def stop_at(word: str, error: BaseException) -> Callable[[str], None]:
+    def progress(text: str) -> None:
+        if text.startswith(word):
+            raise error
+
+    return progress
+
+
+@pytest.mark.parametrize("error", [InputError("stopped"), KeyboardInterrupt(), OSError("stopped")])
+def test_before_the_data_is_opened_it_is_given_back(desk: Desk, error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        attempt(desk, stop_at("Opening the table", error))
+    assert caught.value is error, "no SpentError: nothing is spent"
+    with read_ledger() as book:
+        status = book.status("clinic")
+        assert [e.kind for e in book.entries("clinic")] == [Kind.REGISTER, Kind.RESERVE, Kind.VOID]
+    assert status.spent_rho == 0 and status.records[0].state is ReleaseState.VOID
+
+
+def test_after_the_data_is_opened_it_is_spent(desk: Desk) -> None:
+    with pytest.raises(SpentError):
+        attempt(desk, stop_at("Encoding", InputError("stopped")))
+    with pytest.raises(KeyboardInterrupt):
+        attempt(desk, stop_at("Encoding", KeyboardInterrupt()))
+    with read_ledger() as book:
+        status = book.status("clinic")
+    assert [r.state for r in status.records] == [ReleaseState.OPEN] * 2
+    assert status.spent_rho > 0
+
+
+def test_recipient_and_policy_are_in_the_ledger_before_the_data(desk: Desk) -> None:
+    with pytest.raises(SpentError):
+        attempt(desk, stop_at("Encoding", InputError("stopped")))
+    with read_ledger() as book:
+        record = book.status("clinic").records[0]
+    assert (record.recipient, record.jurisdiction) == ("Univ. X", "CH")
+    assert record.policy["name"] == "default" and len(record.policy["sha256"]) == 64
