@@ -7,7 +7,6 @@ which the ledger's key signed; verification does not.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -59,10 +58,13 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
                     f"at {terms.order:g} for ever.",
                     where=record.release,
                 )
+    groups: dict[object, list[Event]] = {}
+    for event in events:
+        groups.setdefault(_price_key(event), []).append(event)
     total = Loss()
-    for event, times in Counter(map(_alike, events)).items():
-        loss = total_loss([event])
-        total += Loss(rho=times * loss.rho, delta=times * loss.delta, order=loss.order)
+    for equal in groups.values():
+        loss = total_loss(equal[:1])
+        total += Loss(rho=len(equal) * loss.rho, delta=len(equal) * loss.delta, order=loss.order)
     return total
 
 
@@ -80,22 +82,15 @@ def check_claim(record: ReleaseRecord, terms: LineageTerms) -> None:
     check_caps(record.caps, terms.discovery_delta, record.release)
 
 
-def _alike(event: Event) -> Event:
-    """Return an event with the same price for all Gaussian events that have the same price.
+def _price_key(event: Event) -> object:
+    """Return what events of one price share.
 
     Marginals of one stage differ in name and size, on which no price depends; exact fractions are
     slow enough for it to matter.
     """
-    if type(event) is not GaussianEvent:
-        return event
-    return GaussianEvent(
-        stage=event.stage,
-        attributes=(),
-        cells=1,
-        sigma=event.sigma,
-        sensitivity=event.sensitivity,
-        rho=event.rho,
-    )
+    if type(event) is GaussianEvent:
+        return event.sigma, event.sensitivity, event.rho
+    return event
 
 
 def check_charge(entry: Entry, record: ReleaseRecord, terms: LineageTerms) -> None:

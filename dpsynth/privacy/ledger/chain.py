@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -101,12 +100,15 @@ class Entry:
         """Number and digest."""
         return Head(seq=self.seq, digest=self.digest)
 
-    @cached_property
+    @property
     def payload(self) -> Mapping[str, Any]:
         """The JSON object; numbers that are signed for are decimal strings."""
-        found = _DECODER.decode(self.text)
-        if not isinstance(found, dict):
-            raise ValueError("not an object")
+        found: Mapping[str, Any] | None = self.__dict__.get("_payload")
+        if found is None:
+            found = _DECODER.decode(self.text)
+            if not isinstance(found, dict):
+                raise ValueError("not an object")
+            self.__dict__["_payload"] = found  # parsed once, and only where somebody asks
         return found
 
     def charged(self) -> tuple[int, str, str]:
@@ -269,13 +271,8 @@ def _digest(row: Row, seq: int) -> str | None:
     """Return the digest that a row would have at place `seq`; None if it is malformed."""
     _, prev, lineage, kind, text, created, digest, signature = row
     if not (
-        isinstance(prev, str)
-        and isinstance(lineage, str)
-        and isinstance(kind, str)
-        and isinstance(text, str)
-        and isinstance(created, str)
-        and isinstance(digest, str)
-        and isinstance(signature, str)
+        type(prev) is type(lineage) is type(kind) is type(text) is type(created) is str
+        and type(digest) is type(signature) is str
         and kind in _KINDS
         and _HEX.fullmatch(prev)
     ):

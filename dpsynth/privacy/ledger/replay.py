@@ -28,7 +28,7 @@ from dpsynth.privacy.ledger.chain import (
     check_signature,
     damaged,
 )
-from dpsynth.privacy.ledger.filter import Spending, admit
+from dpsynth.privacy.ledger.filter import Bucket, Spending, admit
 from dpsynth.privacy.ledger.keys import is_public_key
 from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
 from dpsynth.privacy.ledger.terms import LineageTerms
@@ -47,6 +47,7 @@ class _Release:
     """
 
     record: ReleaseRecord
+    buckets: tuple[Bucket, ...]
     state: ReleaseState = ReleaseState.RESERVED
     rho: Decimal = ZERO
     delta: Decimal = ZERO
@@ -217,9 +218,10 @@ class Replay:
             raise damaged(
                 f"Entry {entry.seq} reserves more than the caps of its lineage allow."
             ) from None
-        for bucket in self._spending[lineage].of(record):
+        buckets = self._spending[lineage].of(record)
+        for bucket in buckets:
             bucket.add(record)
-        self._releases[lineage][entry.seq] = _Release(record)
+        self._releases[lineage][entry.seq] = _Release(record, buckets)
 
     def _charge(self, entry: Entry, *, full: bool) -> None:
         """Apply a charge; only a full replay parses its events."""
@@ -253,7 +255,7 @@ class Replay:
             charged = (as_text(release.rho), as_text(release.delta))
             _require((payload["rho"], payload["delta"]) == charged)
             _require(isinstance(payload["digests"], dict))
-        for bucket in self._spending[entry.lineage].of(record):
+        for bucket in release.buckets:
             bucket.settle(record, release.rho, release.delta, void=void)
         release.last = entry
         release.state = ReleaseState.VOID if void else ReleaseState.COMMITTED
