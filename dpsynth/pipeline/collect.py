@@ -125,7 +125,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     b.add("budget.remaining_rho", decimal_string(float_down(total - after)), POST)
     b.add(
         "budget.lineage_epsilon_after",
-        decimal_string(epsilon(float_up(after), terms.total.delta)),
+        decimal_string(epsilon(float_up(after), terms.conversion_delta)),
         POST,
     )
     b.add("budget.release_number", run.before.releases + 1, POST)
