@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 FONT = "IBM Plex Sans dpsynth"
 INK, MUTED, RULE, BLUE, RUST = "#14212b", "#566573", "#c9d2da", "#0b4a7d", "#b4501e"
 TINT = "#e9f0f6"
+_FLAT, _LEAST = 1e-9, 1e-30  # spans that are none, relative and absolute
 
 Point = tuple[float, float]
 
@@ -295,7 +296,9 @@ def _said(value: float) -> str:
 def axis(values: Sequence[float]) -> tuple[float, float, list[float]]:
     """Return (low, high, ticks) of an axis with about five round ticks around finite values."""
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
+    span, size = high - low, max(abs(low), abs(high))
+    if span <= _FLAT * size or size < _LEAST:  # equal for the eye; steps would underflow
+        span = size if size >= _LEAST else 1.0
     rough = span / 4
     power = 1.0
     while power > rough:

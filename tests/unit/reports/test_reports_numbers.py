@@ -7,7 +7,7 @@ import re
 
 import pytest
 from dpsynth.reports import charts, numbers
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 UNIT = st.floats(1e-12, 1.0)
@@ -71,6 +71,9 @@ def test_the_icon_array_counts_to_a_hundred(before: int, after: int) -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8))
+@example([5e-324])
+@example([0.0, 2.2e-311])
+@example([1.0, 1.0 + 1e-15])
 def test_an_axis_holds_its_values(values: list[float]) -> None:
     low, high, ticks = charts.axis(values)
     slack = 1e-9 * (abs(low) + abs(high) + 1)
