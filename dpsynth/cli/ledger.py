@@ -9,7 +9,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table
 from dpsynth.errors import InputError
-from dpsynth.pipeline.places import read_ledger
+from dpsynth.places import read_ledger
 from dpsynth.privacy.accountant import epsilon
 from dpsynth.privacy.ledger import Head
 
