@@ -93,8 +93,12 @@ def request_token(message: bytes, url: str) -> bytes:
 
 
 def check_token(
-    token: bytes, message: bytes, roots: Sequence[x509.Certificate] = (), *, at: datetime | None = None
-) -> TimeStamp:  # fmt: skip
+    token: bytes,
+    message: bytes,
+    roots: Sequence[x509.Certificate] = (),
+    *,
+    at: datetime | None = None,
+) -> TimeStamp:
     """Return what a token says of a message.
 
     Args:
@@ -142,9 +146,7 @@ def _validate(
 ) -> TimestampSignatureStatus:
     """Return pyHanko's verdict on a token, with these roots only and without any network."""
     context = ValidationContext(
-        trust_roots=[
-            asn1_x509.Certificate.load(root.public_bytes(Encoding.DER)) for root in roots
-        ],
+        trust_roots=[asn1_x509.Certificate.load(root.public_bytes(Encoding.DER)) for root in roots],
         allow_fetching=False,
         revocation_mode="soft-fail",
         moment=at,

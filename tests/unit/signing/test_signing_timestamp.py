@@ -68,7 +68,7 @@ def test_a_token_of_other_bytes_is_refused(token: bytes) -> None:
 
 
 def test_a_changed_token_is_refused(token: bytes) -> None:
-    """Every tenth byte is changed in turn; none may pass as a stamp of another time or authority."""
+    """Every tenth byte is changed in turn; none may pass as a stamp of another time."""
     genuine = check_token(token, MESSAGE)
     for place in range(0, len(token), 10):
         changed = bytearray(token)
