@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.ledger import Cap, Currency, LineageStatus, ReleaseRecord, ReleaseState
+from dpsynth.privacy.ledger import (
+    Cap,
+    Currency,
+    Ledger,
+    LineageStatus,
+    ReleaseRecord,
+    ReleaseState,
+)
 from dpsynth.privacy.ledger.terms import alike, conversion_delta, reached
 from dpsynth.privacy.numbers import float_up
 
@@ -53,6 +60,14 @@ class Party:
     epsilon: float
     cap: Cap | None = None
     left: Fraction | None = None
+
+
+def is_copy(ledger: Ledger) -> bool | None:
+    """Say whether this is a copy; None where the user of a database may not find out."""
+    try:
+        return not ledger.at_home()
+    except InputError:
+        return None
 
 
 def burn_down(status: LineageStatus) -> list[Step]:

@@ -12,6 +12,7 @@ from typing import Any
 from dpsynth.cli.ledger_figures import (
     Party,
     burn_down,
+    is_copy,
     joint,
     jurisdictions,
     left_share,
@@ -35,7 +36,7 @@ def ledger_json(ledger: Ledger) -> dict[str, Any]:
         "place": ledger.place.text,
         "public_key": ledger.public_key,
         "head": head_json(ledger.head()),
-        "copy": not ledger.at_home(),
+        "copy": is_copy(ledger),
         "moved": ledger.moved,
     }
 

@@ -13,8 +13,9 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.files import lines_of, new_file
+from dpsynth.cli.ledger_figures import is_copy
 from dpsynth.cli.ledger_json import head_json
-from dpsynth.cli.ledger_view import head_text, plain
+from dpsynth.cli.ledger_view import head_text, plain, say_copy
 from dpsynth.errors import InputError, LedgerDamagedError
 from dpsynth.places import anchors, read_ledger
 from dpsynth.privacy.ledger import Anchors, Entry, Head
@@ -23,7 +24,7 @@ from dpsynth.privacy.ledger.transfer import read_lines
 from dpsynth.verification.anchors import Claim, Fault, LedgerAnchor, fault_of, read_claim
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from dpsynth.signing.timestamp import Authorities
 
 
 @dataclass
@@ -33,7 +34,7 @@ class _Chain:
     ledger_id: str = ""
     public_key: str = ""
     entries: Sequence[Entry] = ()
-    copy: bool = False
+    copy: bool | None = None
     moved: bool = False
     heads: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, str]] = field(default_factory=list)
@@ -138,7 +139,7 @@ def anchor(
     say("Give it to somebody who does not hold the ledger's key; it names nobody.")
 
 
-def _roots(files: Sequence[Path], claims: Sequence[Claim]) -> list[Certificate]:
+def _roots(files: Sequence[Path], claims: Sequence[Claim]) -> Authorities:
     """Load the authorities that the reader trusts, if there is a time stamp that they can prove."""
     if not files:
         return []
@@ -157,7 +158,7 @@ def _read_ledger(ledger: str | None, chain: _Chain) -> None:
     with read_ledger(ledger) as book:
         book.verify()
         chain.ledger_id, chain.public_key = book.ledger_id, book.public_key
-        chain.copy, chain.moved = not book.at_home(), book.moved
+        chain.copy, chain.moved = is_copy(book), book.moved
         chain.entries = book.entries()
 
 
@@ -171,7 +172,7 @@ def _read_export(file: Path, known: Anchors, chain: _Chain) -> None:
     chain.entries = replay.entries
 
 
-def _compare(claim: Claim, chain: _Chain, known: Anchors, roots: Sequence[Certificate]) -> None:
+def _compare(claim: Claim, chain: _Chain, known: Anchors, roots: Authorities) -> None:
     """Compare one claim with the chain; a chain that does not hold says nothing about it."""
     told: dict[str, Any] = {
         "source": claim.source,
@@ -194,7 +195,7 @@ def _compare(claim: Claim, chain: _Chain, known: Anchors, roots: Sequence[Certif
 
 
 def _time_stamp(
-    made: LedgerAnchor, token: bytes, claim: Claim, chain: _Chain, roots: Sequence[Certificate]
+    made: LedgerAnchor, token: bytes, claim: Claim, chain: _Chain, roots: Authorities
 ) -> dict[str, str] | None:
     """Check the time stamp of an anchor file; None where it is none."""
     from dpsynth.signing.timestamp import Trust, check_token
@@ -234,8 +235,7 @@ def _say(chain: _Chain) -> None:
         say(f"The chain holds: {len(chain.entries):,} entries, every signature and price.", "green")
         say(f"  ledger {chain.ledger_id}, key {chain.public_key}")
         say(f"  head {head_text(chain.head)}")
-        if chain.copy:
-            say("  This is a copy: what the original spent since does not show here.", "yellow")
+        say_copy(chain.copy)
     for told in chain.heads:
         held = {True: "held", False: "NOT held", None: "not compared"}[told["held"]]
         say(f"  {held}: entry {told['seq']} of {plain(told['source'])}")

@@ -18,6 +18,7 @@ from dpsynth.cli.ledger_figures import (
     Party,
     Step,
     burn_down,
+    is_copy,
     joint,
     jurisdictions,
     left_share,
@@ -78,7 +79,15 @@ def say_place(ledger: Ledger) -> None:
     say(f"Entry {head.seq}, sha256 {head.digest}")
     if ledger.moved:
         say("It was moved: it is closed here for ever, and can only be read.", "yellow")
-    elif not ledger.at_home():
+    else:
+        say_copy(is_copy(ledger))
+
+
+def say_copy(copy: bool | None) -> None:
+    """Say what a copy does not show."""
+    if copy is None:
+        say("Whether this is a copy cannot be told with the rights of this user.", "yellow")
+    elif copy:
         say(
             "This is a copy: it can only be read, and does not show what the original spent since.",
             "yellow",

@@ -31,6 +31,8 @@ from pyhanko_certvalidator import ValidationContext
 
 from dpsynth.errors import InputError
 
+Authorities = Sequence[x509.Certificate]  #: root certificates that a reader trusts
+
 SECONDS = 20  #: how long an authority may take to answer
 LARGEST_TOKEN = 2**20  #: bytes; a token with its certificates takes a few thousand
 
@@ -95,7 +97,7 @@ def request_token(message: bytes, url: str) -> bytes:
 def check_token(
     token: bytes,
     message: bytes,
-    roots: Sequence[x509.Certificate] = (),
+    roots: Authorities = (),
     *,
     at: datetime | None = None,
 ) -> TimeStamp:
@@ -142,7 +144,7 @@ def check_token(
 
 
 def _validate(
-    signed: Any, message: bytes, roots: Sequence[x509.Certificate], at: datetime | None
+    signed: Any, message: bytes, roots: Authorities, at: datetime | None
 ) -> TimestampSignatureStatus:
     """Return pyHanko's verdict on a token, with these roots only and without any network."""
     context = ValidationContext(

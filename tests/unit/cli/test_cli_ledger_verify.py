@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import Books, spend
+from ledger_books import Books, spend
 
 from dpsynth.privacy.ledger import Ledger, LedgerKey
 from dpsynth.privacy.ledger.chain import SIGNED

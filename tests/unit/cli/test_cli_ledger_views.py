@@ -7,7 +7,7 @@ import shutil
 from fractions import Fraction
 
 import pytest
-from conftest import Books, spend
+from ledger_books import Books, spend
 from rich.cells import cell_len
 
 from dpsynth.cli.ledger_figures import burn_down, joint, recipients

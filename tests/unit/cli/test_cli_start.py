@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import Books
+from ledger_books import Books
 
 from dpsynth.cli.app import COMMANDS, app
 
