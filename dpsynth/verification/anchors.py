@@ -139,11 +139,15 @@ class Claim:
     Attributes:
         source: Where it stands, as the user named it.
         head: The head.
+        ledger_id: Ledger that it names; empty where it names none.
+        public_key: Key of the ledger that it names; empty where it names none.
         anchor: The anchor file, where it is one.
     """
 
     source: str
     head: Head
+    ledger_id: str = ""
+    public_key: str = ""
     anchor: LedgerAnchor | None = None
 
 
@@ -184,23 +188,33 @@ def _read_file(text: str) -> Claim:
     tree = json.loads(path.read_bytes())
     if "dpsynth_ledger_anchor" in tree:
         anchor = LedgerAnchor.from_json(tree)
-        return Claim(source=text, head=anchor.head, anchor=anchor)
+        return Claim(
+            source=text,
+            head=anchor.head,
+            ledger_id=anchor.ledger_id,
+            public_key=anchor.public_key,
+            anchor=anchor,
+        )
     ledger = json.loads(base64.b64decode(tree["payload"], validate=True))["predicate"]["ledger"]
-    seq, digest = ledger["head_seq"]["value"], ledger["head_digest"]["value"]
-    return Claim(source=text, head=_head(seq, digest))
+    return Claim(
+        source=text,
+        head=_head(ledger["head_seq"]["value"], ledger["head_digest"]["value"]),
+        ledger_id=str(ledger["id"]["value"]),
+        public_key=str(ledger["public_key"]["value"]),
+    )
 
 
 def fault_of(claim: Claim, ledger_id: str, entries: Sequence[Entry]) -> tuple[Fault, str] | None:
     """Say what is wrong between a verified chain and a claim; None if the chain holds it."""
-    anchor, head = claim.anchor, claim.head
-    if anchor is not None and anchor.ledger_id != ledger_id:
+    head = claim.head
+    if claim.ledger_id not in {"", ledger_id}:
         return Fault.REPLACED, (
-            f"The anchor is of ledger {anchor.ledger_id[:16]}, this is ledger {ledger_id[:16]}: "
+            f"The anchor is of ledger {claim.ledger_id[:16]}, this is ledger {ledger_id[:16]}: "
             "another ledger stands here, or it is the anchor of another one."
         )
-    if anchor is not None and anchor.public_key not in keys_of(entries):
+    if claim.public_key and claim.public_key not in keys_of(entries):
         return Fault.FOREIGN_KEY, (
-            "The key that signed the anchor was never the key of this ledger: one of them was made "
+            "The key that the anchor names was never the key of this ledger: one of them was made "
             "with a foreign key."
         )
     if head.seq <= len(entries) and entries[head.seq - 1].digest == head.digest:

@@ -61,6 +61,7 @@ def test_a_bundle_is_an_anchor(books: Books, tmp_path: Path, place: str) -> None
     evidence = {
         "predicate": {
             "ledger": {
+                "id": {"value": made["ledger"]}, "public_key": {"value": made["public_key"]},
                 "head_seq": {"value": made["seq"]}, "head_digest": {"value": made["digest"]},
             }
         }
