@@ -30,6 +30,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         BASE | {"schema", "sources"},
         {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography"},
     ),
+    # The places of ledger, keys and anchors: apart from `pipeline`, which loads everything.
+    "places": ({"errors", "privacy"}, {"platformdirs"}),
     "synth": (BASE | {"schema", "sources", "privacy"}, {"numpy", "numba", "scipy"}),
     "fidelity": (
         BASE | {"schema", "sources"},
@@ -39,9 +41,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "policies": (set(), set()),
     "policy": (BASE | {"policies"}, set()),
     "evidence": (BASE | {"policy"}, {"rfc8785"}),
+    # pyHanko and asn1crypto: RFC 3161 time stamps of a ledger's head.
     "signing": (
         BASE | {"policy", "evidence"},
-        {"cryptography", "rfc8785"},
+        {"cryptography", "rfc8785", "pyhanko", "pyhanko_certvalidator", "asn1crypto"},
     ),
     "reports": (
         BASE | {"policy", "evidence", "signing"},
@@ -56,7 +59,7 @@ ALLOWED["verification"] = (
 )
 ALLOWED["pipeline"] = (
     EVERYTHING | {"verification"},
-    {"numpy", "pyarrow", "platformdirs"},
+    {"numpy", "pyarrow"},
 )
 ALLOWED["preflight"] = (EVERYTHING | {"pipeline"}, {"numpy", "pyarrow"})
 ALLOWED["cli"] = (

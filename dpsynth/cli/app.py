@@ -7,11 +7,68 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli import audit, check, data, demo, ledger, policy, release, trust
 from dpsynth.cli.console import say
+from dpsynth.cli.lazy import Command, group_of
+
+#: Nothing here is imported before it is called; a test compares each line with its docstring.
+COMMANDS = {
+    "demo": Command(
+        "dpsynth.cli.demo",
+        "demo",
+        "Release the RAND Health Insurance Experiment (20,190 person-years) and verify the bundle.",
+    ),
+    "init": Command(
+        "dpsynth.cli.data",
+        "init",
+        "Write a draft dictionary from the header of a file. A person completes and declares it.",
+    ),
+    "check": Command(
+        "dpsynth.cli.check",
+        "check",
+        "Check a release: what it costs and what to expect. Reads no row and spends nothing.",
+    ),
+    "release": Command(
+        "dpsynth.cli.release",
+        "release",
+        "Make a signed release: reserve budget, fit, attack, judge, sign, publish.",
+    ),
+    "verify": Command(
+        "dpsynth.cli.trust",
+        "verify",
+        "Check signatures, digests and documents of a bundle, offline.",
+    ),
+    "attack": Command(
+        "dpsynth.cli.data",
+        "attack",
+        "Attack any generator's output. Raw results: keep them inside.",
+    ),
+    "evaluate": Command(
+        "dpsynth.cli.data",
+        "evaluate",
+        "Measure fidelity and utility of any generator's output. Raw results: keep them inside.",
+    ),
+    "sample": Command(
+        "dpsynth.cli.data",
+        "sample",
+        "Draw more rows from a fitted model. Costs no budget: the model is already paid for.",
+    ),
+    "audit": Command(
+        "dpsynth.cli.audit", "app", "Audits: what a release shows on neighbouring tables."
+    ),
+    "ledger": Command(
+        "dpsynth.cli.ledger", "app", "The budget of the people: what is spent and what is left."
+    ),
+    "policy": Command(
+        "dpsynth.cli.policy", "app", "Policies: what a release may spend and must show."
+    ),
+    "keys": Command(
+        "dpsynth.cli.trust", "keys", "Keys for signing. A trial authority is made locally."
+    ),
+}
 
 app = typer.Typer(
     name="dpsynth",
+    cls=group_of(COMMANDS),
     help=(
         "Turn a private table into synthetic data under differential privacy, with a signed "
         "certificate that the recipient verifies offline."
@@ -37,17 +94,3 @@ def _root(
     ] = False,
 ) -> None:
     """Private table in; synthetic data and signed evidence out."""
-
-
-app.command("demo")(demo.demo)
-app.command("init")(data.init)
-app.command("check")(check.check)
-app.command("release")(release.release)
-app.command("verify")(trust.verify)
-app.command("attack")(data.attack)
-app.command("evaluate")(data.evaluate)
-app.command("sample")(data.sample)
-app.add_typer(audit.app, name="audit")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(policy.app, name="policy")
-app.add_typer(trust.keys, name="keys")

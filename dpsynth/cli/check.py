@@ -17,8 +17,8 @@ from dpsynth.cli.release import settings_from
 from dpsynth.errors import InputError
 from dpsynth.pipeline import Plan, prepare
 from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
-from dpsynth.pipeline.places import ledger_path, read_ledger
 from dpsynth.pipeline.steps import reservation_of
+from dpsynth.places import ledger_path, read_ledger
 
 
 def check(

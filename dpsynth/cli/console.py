@@ -54,6 +54,11 @@ def show_table(
     _OUT.print(table)
 
 
+def width() -> int:
+    """Return the width of the terminal, in cells."""
+    return _OUT.width
+
+
 @contextmanager
 def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Yield a progress callback: a spinner on a terminal, a line a step elsewhere.

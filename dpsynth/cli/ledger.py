@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from dpsynth.cli import ledger_admin, ledger_json, ledger_verify, ledger_view
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say, show_table
+from dpsynth.cli.console import emit_json, say
 from dpsynth.errors import InputError
-from dpsynth.pipeline.places import read_ledger
-from dpsynth.privacy.accountant import epsilon
-from dpsynth.privacy.ledger import Head
+from dpsynth.places import read_ledger
+from dpsynth.privacy.ledger import Kind
 
 app = typer.Typer(
     help="The budget of the people: what is spent and what is left.", no_args_is_help=True
@@ -19,113 +19,71 @@ app = typer.Typer(
 
 
 @app.command("status")
-def status(ledger: o.LedgerOption = None, json: o.Json = False) -> None:
-    """Show each lineage: its cap, what is spent, what is left."""
-    with read_ledger(ledger) as book:
-        rows = [book.status(name) for name in book.lineages()]
-        head = book.head()
-    if json:
-        emit_json(
-            {
-                "head": {"seq": head.seq, "digest": head.digest},
-                "lineages": [
-                    {
-                        "lineage": row.terms.lineage,
-                        "unit": row.terms.unit,
-                        "total_epsilon": row.terms.total.epsilon,
-                        "total_delta": row.terms.total.delta,
-                        "total_rho": row.terms.total_rho,
-                        "spent_rho": float(row.spent_rho),
-                        "remaining_rho": float(row.remaining_rho),
-                        "releases": row.releases,
-                        "open_reservations": len(row.open_reservations),
-                    }
-                    for row in rows
-                ],
-            }
+def status(
+    lineage: Annotated[
+        str | None, typer.Argument(help="Show this lineage in detail.", show_default=False)
+    ] = None,
+    joint: Annotated[
+        list[str] | None,
+        typer.Option("--joint", help="Recipient who pools with others; give it several times."),
+    ] = None,
+    ledger: o.LedgerOption = None,
+    json: o.Json = False,
+) -> None:
+    """Show what each lineage may spend, has spent and has left; one of them in detail.
+
+    A burn-down, what each recipient and jurisdiction got, and what recipients know together.
+    """
+    if joint and lineage is None:
+        raise InputError(
+            "needs a lineage.", where="--joint", fix="dpsynth ledger status LINEAGE --joint NAME"
         )
-        return
-    if not rows:
-        say("The ledger is empty: no lineage has been registered.")
-        return
-    show_table(
-        ("lineage", "unit", "cap epsilon", "delta", "spent epsilon", "spent", "releases", "open"),
-        [
-            (
-                row.terms.lineage,
-                row.terms.unit,
-                f"{row.terms.total.epsilon:g}",
-                f"{row.terms.total.delta:g}",
-                f"{epsilon(float(row.spent_rho), row.terms.total.delta):.3f}",
-                f"{float(row.spent_rho) / row.terms.total_rho:.0%}",
-                row.releases,
-                len(row.open_reservations),
-            )
-            for row in rows
-        ],
-        right=(2, 3, 4, 5, 6, 7),
-    )
-    say("Spent counts open reservations in full: a run that ended early is spent.")
+    with read_ledger(ledger) as book:
+        names = book.lineages() if lineage is None else (lineage,)
+        rows = [book.status(name) for name in names]
+        if json:
+            told = {"ledger": ledger_json.ledger_json(book)}
+            if lineage is None:
+                emit_json({**told, "lineages": [ledger_json.lineage_json(row) for row in rows]})
+            else:
+                emit_json({**told, "lineage": ledger_json.details_json(rows[0], joint or ())})
+            return
+        ledger_view.say_place(book)
+    if lineage is None:
+        ledger_view.show_lineages(rows)
+    else:
+        ledger_view.show_lineage(rows[0], joint or ())
 
 
 @app.command("show")
 def show(
-    lineage: Annotated[str | None, typer.Argument(help="Only this lineage.")] = None,
-    ledger: o.LedgerOption = None,
-    json: o.Json = False,
-) -> None:
-    """Show the entries, oldest first."""
-    with read_ledger(ledger) as book:
-        entries = [{"lineage": e.lineage, **e.summary()} for e in book.entries(lineage)]
-    if json:
-        emit_json({"entries": entries})
-        return
-    show_table(
-        ("seq", "kind", "lineage", "release", "rho", "time", "digest"),
-        [
-            (
-                e["seq"],
-                e["kind"],
-                e["lineage"],
-                e["release"],
-                f"{float(e['rho']):.6f}" if e["rho"] else "",
-                e["created"],
-                str(e["digest"])[:16],
-            )
-            for e in entries
-        ],
-        right=(0, 4),
-    )
-
-
-@app.command("verify")
-def verify(
-    ledger: o.LedgerOption = None,
-    anchor: Annotated[
-        list[str] | None,
-        typer.Option("--anchor", help="SEQ:DIGEST printed in a document; must be in the chain."),
+    lineage: Annotated[
+        str | None, typer.Argument(help="Only this lineage.", show_default=False)
     ] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only entries of this kind.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, help="Only the newest so many.")
+    ] = None,
+    ledger: o.LedgerOption = None,
     json: o.Json = False,
 ) -> None:
-    """Recompute the whole chain and compare it with anchors. Exit code 5 if it does not hold."""
-    anchors = [_anchor(text) for text in anchor or ()]
+    """Show the entries, oldest first; whole ones with --json."""
     with read_ledger(ledger) as book:
-        check = book.verify(anchors)
+        if lineage is not None:
+            book.status(lineage)  # says which lineages there are
+        found = [e for e in book.entries(lineage) if kind is None or e.kind is kind]
+    shown = found[-last:] if last else found
     if json:
-        emit_json(
-            {"entries": check.entries, "head": {"seq": check.head.seq, "digest": check.head.digest}}
-        )
+        emit_json({"entries": [ledger_json.entry_json(entry) for entry in shown]})
         return
-    say(
-        f"The chain holds: {check.entries} entries, head {check.head.seq}:{check.head.digest}",
-        "green",
-    )
+    ledger_view.show_entries(shown, lineage=lineage is None)
+    if len(shown) < len(found):
+        say(f"{len(found) - len(shown):,} older entries are not shown.")
 
 
-def _anchor(text: str) -> Head:
-    seq, _, digest = text.partition(":")
-    if not (seq.isdigit() and len(digest) == 64):
-        raise InputError(
-            "is not an anchor.", where=text[:80], fix="Give SEQ:DIGEST as a certificate prints it."
-        )
-    return Head(seq=int(seq), digest=digest.lower())
+app.command("verify")(ledger_verify.verify)
+app.command("anchor")(ledger_verify.anchor)
+app.command("export")(ledger_admin.export)
+app.command("import")(ledger_admin.import_file)
+app.command("void")(ledger_admin.void)
+app.command("rotate")(ledger_admin.rotate)

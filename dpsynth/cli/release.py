@@ -21,7 +21,7 @@ from dpsynth.pipeline import (
     prepare,
     run,
 )
-from dpsynth.pipeline.places import write_ledger
+from dpsynth.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
 _MANY_ROWS = 6

@@ -11,7 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import prompt
-from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
+from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
 from dpsynth.verification import VerificationReport, verify_bundle
 

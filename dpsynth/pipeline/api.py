@@ -17,12 +17,12 @@ import pyarrow as pa
 
 from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.folder import check_target
-from dpsynth.pipeline.places import write_ledger
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 from dpsynth.pipeline.steps import fit_model, open_table, reserved, sample_text
 from dpsynth.pipeline.wording import same_people
+from dpsynth.places import write_ledger
 from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
-from dpsynth.pipeline.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.settings import ReleaseSettings
+from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import LineageTerms

@@ -9,7 +9,7 @@ from steward import Desk
 
 from dpsynth.errors import InputError, SpentError
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
-from dpsynth.pipeline.places import read_ledger, write_ledger
+from dpsynth.places import read_ledger, write_ledger
 from dpsynth.privacy.ledger import Kind, ReleaseState
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from steward import Desk
 
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
-from dpsynth.pipeline.places import write_ledger
+from dpsynth.places import write_ledger
 
 
 def test_a_release_beside_another_one_is_verified_against_the_ledger(desk: Desk) -> None:

@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from dpsynth.errors import InputError
 from dpsynth.privacy.ledger.anchors import Anchors, replaced
 from dpsynth.privacy.ledger.chain import FORMAT, Entry, Head, Kind, check_chain, damaged, seal
 from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.privacy.ledger.place import Place
 from dpsynth.privacy.ledger.replay import Replay
-from dpsynth.privacy.ledger.tables import Store
+from dpsynth.privacy.ledger.tables import Connection, Store
 
 Draft = tuple[str, Kind, dict[str, Any]]
 

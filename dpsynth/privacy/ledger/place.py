@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING
 
 from dpsynth.errors import InputError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL  # loaded where it is needed: it takes longer than the ledger
 
 _POSTGRES = ("postgresql", "postgresql+psycopg")
 #: Parts of a URL's query that say where the database is; a password may hide in others.
@@ -42,6 +43,9 @@ class Place:
         if scheme == "sqlite" and rest.startswith("/"):
             return cls(path=Path(rest.removeprefix("/")).expanduser())
         if scheme in _POSTGRES:
+            from sqlalchemy import make_url
+            from sqlalchemy.exc import ArgumentError
+
             try:
                 return cls(url=make_url(place).set(drivername="postgresql+psycopg"))
             except (ArgumentError, ValueError):
@@ -57,6 +61,8 @@ class Place:
         """The place in words that hold no password: the same for the same ledger."""
         if self.url is None:
             return str(self.file.resolve())
+        from sqlalchemy import URL
+
         query = {name: self.url.query[name] for name in _SHOWN if name in self.url.query}
         shown = URL.create(
             "postgresql",

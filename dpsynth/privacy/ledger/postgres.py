@@ -16,25 +16,36 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dpsynth.errors import InputError, LedgerDamagedError, MissingExtraError
 from dpsynth.privacy.ledger.chain import Entry, Row, damaged
 from dpsynth.privacy.ledger.place import Place
-from dpsynth.privacy.ledger.tables import (
-    BUSY_SECONDS,
-    COLUMNS,
-    append_rows,
-    entries_table,
-    read_rows,
-)
+from dpsynth.privacy.ledger.tables import BUSY_SECONDS, COLUMNS, columns_of
 
 SCHEMA = "dpsynth"
 LOCK = 0x445053594C454447  # "DPSYLEDG"
 
-_ENTRIES = entries_table(SCHEMA)
+_ENTRIES = Table(
+    "entries",
+    MetaData(schema=SCHEMA),
+    Column(COLUMNS[0], Integer, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in COLUMNS[1:]),
+)
 _BODY = "BEGIN RAISE EXCEPTION 'the ledger is append-only'; END"
 _TRIGGERS = {
     "entries_no_change": f"BEFORE DELETE OR UPDATE ON {SCHEMA}.entries FOR EACH ROW",
@@ -88,11 +99,14 @@ class PostgresStore:
 
     def read(self, connection: Connection, start: int) -> Sequence[Row]:
         """Return the entries numbered `start` and above, in order, unchecked."""
-        return read_rows(_ENTRIES, connection, start)
+        query = select(_ENTRIES).where(_ENTRIES.c.seq >= start).order_by(_ENTRIES.c.seq)
+        return connection.execute(query).all()
 
     def append(self, connection: Connection, entries: Sequence[Entry]) -> None:
         """Write entries."""
-        append_rows(_ENTRIES, connection, entries)
+        connection.execute(
+            insert(_ENTRIES), [dict(zip(COLUMNS, columns_of(e), strict=True)) for e in entries]
+        )
 
     def check_schema(self, connection: Connection) -> None:
         """Raise LedgerDamagedError unless table and triggers are what this module creates."""

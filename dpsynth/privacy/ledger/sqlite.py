@@ -17,23 +17,25 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
-
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import NullPool
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.ledger.chain import Entry, Row, damaged
 from dpsynth.privacy.ledger.place import Place
-from dpsynth.privacy.ledger.tables import BUSY_SECONDS, append_rows, entries_table, read_rows
+from dpsynth.privacy.ledger.tables import BUSY_SECONDS, COLUMNS, columns_of
 
 APPLICATION_ID = 0x44505359  # "DPSY"
 USER_VERSION = 2
 
-_ENTRIES = entries_table(None)
+_NAMES = ", ".join(COLUMNS)
+_TABLE = (
+    f"CREATE TABLE entries ({COLUMNS[0]} INTEGER NOT NULL PRIMARY KEY, "
+    f"{', '.join(f'{name} TEXT NOT NULL' for name in COLUMNS[1:])})"
+)
+_READ = f"SELECT {_NAMES} FROM entries WHERE seq >= ? ORDER BY seq"  # noqa: S608 (fixed names)
+_APPEND = f"INSERT INTO entries ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _TRIGGERS = {
     f"entries_no_{action.lower()}": (
         f"CREATE TRIGGER entries_no_{action.lower()} BEFORE {action} ON entries "
@@ -69,18 +71,13 @@ class SqliteStore:
         else:
             _recover(self._path)
         self._pragmas = _WRITING if write else _READING
-        address = f"file:{quote(str(self._path.resolve()))}?mode={'rw' if write else 'ro'}"
-        self._engine = create_engine(
-            "sqlite://",
-            creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None),
-            poolclass=NullPool,
-        )
-        event.listen(self._engine, "connect", self._configure)
+        mode = "rw" if write else "ro"
+        self._address = f"file:{quote(str(self._path.resolve()))}?mode={mode}"
         with self.transaction(write=write) as connection:
             _check_file(connection, create=write)
 
     @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[Connection]:
+    def transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
         """Run one transaction: committed and synced if the block ends, rolled back if it raises.
 
         Raises:
@@ -88,45 +85,45 @@ class SqliteStore:
             InputError: The file cannot be used, or another process keeps it locked.
         """
         try:
-            with self._engine.connect().execution_options(
-                isolation_level="AUTOCOMMIT"
+            with closing(
+                sqlite3.connect(self._address, uri=True, isolation_level=None)
             ) as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+                for pragma in self._pragmas:
+                    connection.execute(f"PRAGMA {pragma}")
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 try:
                     yield connection
-                    connection.exec_driver_sql("COMMIT")
+                    connection.execute("COMMIT")
                 finally:
-                    if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
-                        connection.exec_driver_sql("ROLLBACK")
-        except OperationalError as error:
-            if any(word in str(error.orig) for word in ("malformed", "decode")):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if any(word in str(error) for word in ("malformed", "decode")):
                 raise damaged("The content of the file is malformed.") from None
             raise InputError(
-                f"The ledger cannot be used now ({error.orig}).",
+                f"The ledger cannot be used now ({error}).",
                 where="ledger",
                 fix="Check that its folder can be written and that no other program holds it.",
             ) from None
-        except DatabaseError:
+        except sqlite3.DatabaseError:
             raise damaged("The file is not a ledger, or its content is malformed.") from None
 
-    def read(self, connection: Connection, start: int) -> Sequence[Row]:
+    def read(self, connection: sqlite3.Connection, start: int) -> Sequence[Row]:
         """Return the entries numbered `start` and above, in order, unchecked."""
-        return read_rows(_ENTRIES, connection, start)
+        return connection.execute(_READ, (start,)).fetchall()
 
-    def append(self, connection: Connection, entries: Sequence[Entry]) -> None:
+    def append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         """Write entries."""
-        append_rows(_ENTRIES, connection, entries)
+        for entry in entries:
+            connection.execute(_APPEND, columns_of(entry))
 
-    def check_schema(self, connection: Connection) -> None:
+    def check_schema(self, connection: sqlite3.Connection) -> None:
         """Raise LedgerDamagedError unless table and triggers are what this module creates."""
-        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all()
-        found = {str(name): sql for name, sql in rows}
-        if set(found) != {_ENTRIES.name, *_TRIGGERS} or any(
-            found[name] != sql for name, sql in _TRIGGERS.items()
-        ):
+        found = dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+        if found != {"entries": _TABLE, **_TRIGGERS}:
             raise damaged("The table or the triggers that keep it append-only were changed.")
 
-    def home(self, connection: Connection, ledger_id: str) -> str:
+    def home(self, connection: sqlite3.Connection, ledger_id: str) -> str:
         """Return the digest of the file itself: a copy has another inode or file system."""
         del connection
         try:
@@ -138,16 +135,7 @@ class SqliteStore:
         return hashlib.sha256(f"sqlite\n{ledger_id}\n{inode}\n{system}".encode()).hexdigest()
 
     def close(self) -> None:
-        """Release the file."""
-        self._engine.dispose()
-
-    def _configure(self, connection: object, record: object) -> None:
-        """Set the pragmas on a new connection."""
-        del record
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        for pragma in self._pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        """Release the file: nothing is held between transactions."""
 
 
 def _create_file(path: Path) -> None:
@@ -185,11 +173,11 @@ def _recover(path: Path) -> None:
             return  # the reader that follows says what is wrong
 
 
-def _check_file(connection: Connection, *, create: bool) -> None:
+def _check_file(connection: sqlite3.Connection, *, create: bool) -> None:
     """Create the table in an empty file; accept a ledger; refuse anything else."""
 
     def pragma(name: str) -> int:
-        return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     if pragma("application_id") == APPLICATION_ID:
         version = pragma("user_version")
@@ -203,12 +191,11 @@ def _check_file(connection: Connection, *, create: bool) -> None:
                 else "A newer dpsynth wrote it: use that one.",
             )
         return
-    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise damaged("The file is a database, but not a ledger.")
     if not create:
         raise InputError("The file is empty: there is no ledger in it.", where="ledger")
-    _ENTRIES.metadata.create_all(connection)
-    for trigger in _TRIGGERS.values():
-        connection.exec_driver_sql(trigger)
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.exec_driver_sql(f"PRAGMA user_version = {USER_VERSION}")
+    for statement in (_TABLE, *_TRIGGERS.values()):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {USER_VERSION}")

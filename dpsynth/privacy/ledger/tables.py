@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
-
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
+from typing import Any, Protocol
 
 from dpsynth.privacy.ledger.chain import Entry, Row
 from dpsynth.privacy.ledger.place import Place
 
 BUSY_SECONDS = 60  #: how long a writer waits for the others
+Connection = Any  #: an open transaction, of the store's own driver
 COLUMNS = ("seq", "prev", "lineage", "kind", "payload", "created", "digest", "signature")
 
 
@@ -45,32 +44,15 @@ class Store(Protocol):
         ...
 
 
-def entries_table(schema: str | None) -> Table:
-    """Return the table of entries."""
-    texts = [Column(name, Text, nullable=False) for name in COLUMNS[1:]]
-    return Table("entries", MetaData(schema=schema), Column("seq", Integer, primary_key=True),
-                 *texts)  # fmt: skip
-
-
-def read_rows(table: Table, connection: Connection, start: int) -> Sequence[Row]:
-    """Return the entries numbered `start` and above, in order, unchecked."""
-    query = select(table).where(table.c.seq >= start).order_by(table.c.seq)
-    return connection.execute(query).all()
-
-
-def append_rows(table: Table, connection: Connection, entries: Sequence[Entry]) -> None:
-    """Write entries."""
-    connection.execute(
-        insert(table),
-        [
-            dict(
-                zip(
-                    COLUMNS,
-                    (e.seq, e.prev, e.lineage, e.kind.value, e.text, e.created, e.digest,
-                     e.signature),
-                    strict=True,
-                )
-            )
-            for e in entries
-        ],
-    )  # fmt: skip
+def columns_of(entry: Entry) -> tuple[object, ...]:
+    """Return the values of an entry in the order of COLUMNS."""
+    return (
+        entry.seq,
+        entry.prev,
+        entry.lineage,
+        entry.kind.value,
+        entry.text,
+        entry.created,
+        entry.digest,
+        entry.signature,
+    )

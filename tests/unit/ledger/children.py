@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sqlite3
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,27 @@ class Child:
     def heard(self, seconds: float) -> bool:
         """Say whether it told anything within some seconds."""
         return bool(select.select([self.told], [], [], seconds)[0])
+
+
+def watch_statements(call: Callable[[str], None], *, after: bool = False) -> None:
+    """Call a function before, or after, each statement that this process runs on a ledger."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    class Watched(sqlite3.Connection):
+        def execute(self, statement, *parameters):
+            if not after:
+                call(statement)
+            cursor = super().execute(statement, *parameters)
+            if after:
+                call(statement)
+            return cursor
+
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *a, **k: connect(*a, factory=Watched, **k)
+
+    moment = "after_cursor_execute" if after else "before_cursor_execute"
+    event.listen(Engine, moment, lambda _, __, statement, *rest: call(statement))
 
 
 def fork(work: Callable[[Callable[[str], None]], int | None]) -> Child:

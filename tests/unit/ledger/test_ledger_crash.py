@@ -14,11 +14,11 @@ from dpsynth.privacy.ledger import Kind, Ledger, ReleaseState
 
 RHO = 0.0243
 
-COMMON = """
+COMMON = f"""
 import os, signal, sys
 from pathlib import Path
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from children import watch_statements
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
@@ -43,10 +43,11 @@ step, moment = int(sys.argv[3]), sys.argv[4]
 ledger = Ledger.open(Path(sys.argv[1]), key=LedgerKey.load(Path(sys.argv[2])))
 armed = [0]
 
-@event.listens_for(Engine, "before_cursor_execute")
-def watch(connection, cursor, statement, parameters, context, executemany):
+def watch(statement):
     if armed[0] == step and statement.startswith(moment):
         die()
+
+watch_statements(watch)
 
 def begin(number):
     if armed[0] == step:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import InputError, LedgerDamagedError
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import GENESIS, Anchors, Entry, Head, Kind, Ledger, LedgerKey, adopt
 from dpsynth.privacy.ledger.chain import SIGNED, canonical, seal
 
@@ -432,4 +433,7 @@ def test_a_payload_in_another_form_is_found(
 
 def test_other_terms_of_the_same_people_do_not_slip_in(full: Ledger, terms) -> None:
     with pytest.raises(InputError, match="for ever"):
-        full.register(replace(terms, discovery_delta=1e-7, total_rho=0.05))
+        full.register(replace(terms, total=Budget(epsilon=1.9, delta=1e-6), total_rho=0.05))
+    full.register(replace(terms, discovery_delta=1e-7, total_rho=0.05))
+    recorded = full.status("people").terms
+    assert (recorded.discovery_delta, recorded.total_rho) == (0.0, 0.08), "the first ones stay"

@@ -7,8 +7,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from dpsynth import places
 from dpsynth.errors import InputError
-from dpsynth.pipeline import places
 from dpsynth.privacy.ledger import LedgerKey
 
 

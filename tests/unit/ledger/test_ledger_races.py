@@ -15,9 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from children import fork
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from children import fork, watch_statements
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accountant import total_loss
@@ -45,13 +43,14 @@ def spend(place: Path | str, key: LedgerKey, unit, seed: int, tell: Tell) -> Non
     last, after = (rng.randint(1, 60), rng.random() < 0.5) if seed % 2 else (0, False)
     seen = 0
 
-    def count(*arguments: object) -> None:
+    def count(statement: str) -> None:
+        del statement
         nonlocal seen
         seen += 1
         if seen == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(Engine, "after_cursor_execute" if after else "before_cursor_execute", count)
+    watch_statements(count, after=after)
     with Ledger.open(place, key=key) as ledger:
         for number in range(10**6):
             reservation = reserve(ledger, f"{seed}-{number}", unit)

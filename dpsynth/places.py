@@ -48,29 +48,41 @@ def read_ledger(given: str | None = None) -> Ledger:
     return Ledger.open(existing_ledger(given), anchors=anchors())
 
 
-def write_ledger(given: str | None = None) -> Ledger:
-    """Open the ledger for writing with its key; the first use makes both."""
-    return Ledger.open(ledger_path(given), key=ledger_key(), anchors=anchors())
+def write_ledger(given: str | None = None, *, create: bool = True) -> Ledger:
+    """Open the ledger for writing with its key; the first use makes both unless `create` is off."""
+    place = ledger_path(given) if create else existing_ledger(given)
+    return Ledger.open(place, key=ledger_key(create=create), anchors=anchors())
 
 
-def ledger_key() -> LedgerKey:
+def ledger_key(*, create: bool = True) -> LedgerKey:
     """Return the ledger's key: the one that the environment names, else one made on first use.
 
+    Args:
+        create: Make a key where none is; off where only the key of an existing ledger will do.
+
     Raises:
-        InputError: The key that is named is not there, or the passphrase is wrong.
+        InputError: The key is not there, or the passphrase is wrong.
     """
-    passphrase = os.environ.get(LEDGER_PASSPHRASE_VARIABLE)
-    named = os.environ.get(LEDGER_KEY_VARIABLE)
-    if named:
-        return LedgerKey.load(Path(named).expanduser(), passphrase)
-    path = keys_folder() / "ledger.pem"
-    if not path.exists():
+    passphrase = ledger_passphrase()
+    path = ledger_key_path()
+    if create and not os.environ.get(LEDGER_KEY_VARIABLE) and not path.exists():
         try:
             return LedgerKey.create(path, passphrase)
         except InputError:
             if not path.exists():
                 raise  # else another process made it first
     return LedgerKey.load(path, passphrase)
+
+
+def ledger_key_path() -> Path:
+    """Return where the ledger's key is: the environment's file, else one in the user's folder."""
+    named = os.environ.get(LEDGER_KEY_VARIABLE)
+    return Path(named).expanduser() if named else keys_folder() / "ledger.pem"
+
+
+def ledger_passphrase() -> str | None:
+    """Return the passphrase of the ledger's key, or None."""
+    return os.environ.get(LEDGER_PASSPHRASE_VARIABLE)
 
 
 def anchors() -> Anchors:

@@ -1,0 +1,134 @@
+"""What machines read of a ledger; the keys are documented in docs/ledger.md and stay.
+
+Numbers that people sign for are decimal strings: what is spent rounded up, what is left down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from dpsynth.cli.ledger_figures import (
+    Party,
+    burn_down,
+    is_copy,
+    joint,
+    jurisdictions,
+    left_share,
+    recipients,
+    states,
+)
+from dpsynth.privacy.ledger import Cap, Entry, Head, Ledger, LineageStatus
+from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.results import decimal_string
+
+
+def head_json(head: Head) -> dict[str, Any]:
+    """Return {seq, digest}."""
+    return {"seq": head.seq, "digest": head.digest}
+
+
+def ledger_json(ledger: Ledger) -> dict[str, Any]:
+    """Return which ledger this is."""
+    return {
+        "id": ledger.ledger_id,
+        "place": ledger.place.text,
+        "public_key": ledger.public_key,
+        "head": head_json(ledger.head()),
+        "copy": is_copy(ledger),
+        "moved": ledger.moved,
+    }
+
+
+def lineage_json(row: LineageStatus) -> dict[str, Any]:
+    """Return one line of the table."""
+    terms = row.terms
+    return {
+        "lineage": terms.lineage,
+        "unit": terms.unit,
+        "unit_column": terms.unit_column,
+        "relation": terms.relation.value,
+        "cap": {
+            "epsilon": decimal_string(terms.total.epsilon),
+            "delta": decimal_string(terms.total.delta),
+            "rho": decimal_string(terms.total_rho),
+            "discovery_delta": decimal_string(terms.discovery_delta),
+            "order": decimal_string(terms.order),
+        },
+        "spent": {
+            "rho": _up(row.spent_rho),
+            "discovery_delta": _up(row.spent_delta),
+            "epsilon": decimal_string(row.epsilon_spent),
+        },
+        "left": {
+            "rho": _down(row.remaining_rho),
+            "discovery_delta": _down(row.remaining_delta),
+            "share": _down(left_share(row)),
+        },
+        "releases": row.releases,
+        "states": {state.value: count for state, count in states(row).items()},
+    }
+
+
+def details_json(row: LineageStatus, together: Sequence[str]) -> dict[str, Any]:
+    """Return everything about one lineage."""
+    return {
+        **lineage_json(row),
+        "burn_down": [
+            {
+                "seq": step.record.seq,
+                "release": step.record.release,
+                "recipient": step.record.recipient,
+                "jurisdiction": step.record.jurisdiction,
+                "created": step.record.created,
+                "closed": step.record.closed,
+                "state": step.record.state.value,
+                "rho": _up(step.record.spent_rho),
+                "took": _up(step.took),
+                "left": _down(step.left),
+            }
+            for step in burn_down(row)
+        ],
+        "recipients": [_party(party) for party in recipients(row)],
+        "jurisdictions": [_party(party) for party in jurisdictions(row)],
+        "joint": _party(joint(row, together)) if together else None,
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return a whole entry."""
+    return {
+        "seq": entry.seq,
+        "created": entry.created,
+        "kind": entry.kind.value,
+        "lineage": entry.lineage,
+        "payload": entry.payload,
+        "prev": entry.prev,
+        "digest": entry.digest,
+        "signature": entry.signature,
+    }
+
+
+def _party(party: Party) -> dict[str, Any]:
+    return {
+        "name": party.name,
+        "releases": party.releases,
+        "rho": _up(party.rho),
+        "discovery_delta": _up(party.delta),
+        "epsilon": decimal_string(party.epsilon),
+        "cap": _cap(party.cap),
+        "cap_left": _down(party.left) if party.left is not None else None,
+    }
+
+
+def _cap(cap: Cap | None) -> dict[str, str] | None:
+    return cap.to_json() if cap is not None else None
+
+
+def _up(value: Fraction) -> str:
+    return decimal_string(float_up(value))
+
+
+def _down(value: Fraction) -> str:
+    return decimal_string(float_down(value))
