@@ -34,7 +34,7 @@ from noise_checks import (
     tails,
 )
 
-from dpsynth.privacy.accountant import threshold_delta
+from dpsynth.privacy.losses import threshold_delta
 from dpsynth.privacy.mechanisms import opendp
 
 KEYS = 40_000

@@ -13,10 +13,8 @@ from dpsynth.errors import BudgetError, InputError
 from dpsynth.privacy.accountant import (
     Loss,
     epsilon_at,
-    poisson_rho,
     renyi_order,
     rho_for,
-    threshold_delta,
     tight_epsilon,
     total_loss,
 )
@@ -24,6 +22,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent, PoissonGaussianEvent, ThresholdEvent
 from dpsynth.privacy.ledger import Cap, Caps, Currency, Kind, Ledger, LedgerKey, LineageTerms
 from dpsynth.privacy.ledger.audit import price
+from dpsynth.privacy.losses import poisson_rho, threshold_delta
 
 TOTAL = Budget(epsilon=3.0, delta=1e-6)
 RECIPIENT = Budget(epsilon=1.2, delta=1e-6)

@@ -54,7 +54,7 @@ def ask(
     domain = Domain(tuple(grid_attribute(c) for c in ranges))
     table = CodedTable.build(domain, codes, None, kept)
     with Curator(
-        table, reservation=MemoryReservation(1.0), max_rows_per_unit=1, rho=rho, delta=delta
+        table, reservation=MemoryReservation(1.0, delta), max_rows_per_unit=1, rho=rho, delta=delta
     ) as curator:
         found = discover(curator, columns, delta=delta)
     return {f.column: f for f in found}, curator
