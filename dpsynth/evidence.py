@@ -84,7 +84,9 @@ FIELDS: dict[str, Field] = {
     "budget.total_epsilon": Field("decimal string; cap of the lineage", _DECLARED),
     "budget.total_delta": Field("decimal string", _DECLARED),
     "budget.total_rho": Field("decimal string; cap in rho", _DECLARED),
-    "budget.spent_before_rho": Field("decimal string; all earlier releases and lost runs", _PUBLIC),
+    "budget.spent_before_rho": Field(
+        "decimal string; all other releases and lost runs when this was written", _PUBLIC
+    ),
     "budget.charged_rho": Field("decimal string; this release", _PUBLIC),
     "budget.charged_delta": Field(
         "decimal string; what events of this release may fail by on their own", _PUBLIC
@@ -94,7 +96,7 @@ FIELDS: dict[str, Field] = {
         "decimal string; epsilon of all releases so far", _PUBLIC
     ),
     "budget.release_number": Field(
-        "this is reservation number k of the lineage, refused and lost runs included", _PUBLIC
+        "this is reservation number k of the lineage, refused, lost and void ones included", _PUBLIC
     ),
     "budget.stages": Field("[{stage, description, rho}] charged in this release", _PUBLIC),
     "accounting.method": Field("sentence", _DECLARED),

@@ -7,7 +7,7 @@ promises more than the evidence.
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_UP, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
 
 from markupsafe import Markup
 
@@ -57,10 +57,10 @@ def out_of(probability: float, whole: int = 100) -> int:
     return min(whole, math.ceil(probability * whole - _SLACK))
 
 
-def hundredths(share: float) -> str:
+def hundredths(share: float, rounding: str = ROUND_HALF_EVEN) -> str:
     """Return a share in hundredths: one decimal, two where it is below one."""
-    value = 100 * share
-    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
+    value = 100 * Decimal(repr(float(share)))
+    return str(value.quantize(Decimal("0.01" if value < 1 else "0.1"), rounding=rounding))
 
 
 def number(value: float | int | str | None, digits: int = 3) -> str | Markup:

@@ -7,6 +7,7 @@ is always stated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any
 
 from dpsynth.reports import charts, numbers
@@ -134,7 +135,8 @@ def terms(e: Evidence) -> Pairs:
         (
             say("terms.accounting"),
             Markup("{} {}").format(
-                printable(e["accounting.method"], 300), say("terms.cross", list=", ".join(cross))
+                printable(e["accounting.method"], 300),
+                say("terms.cross", list=", ".join(cross), basis=e["guarantee.basis"]),
             ),
         ),
         (say("terms.trust"), say("terms.trust_value")),
@@ -225,8 +227,8 @@ def _measured_error(measured: Mapping[str, Any]) -> Markup:
         say(
             f"fitness.measured_way{mean['ways']}",
             value=numbers.hundredths(mean["value"]),
-            low=numbers.hundredths(max(0.0, mean["value"] - mean["half_width"])),
-            high=numbers.hundredths(min(1.0, mean["value"] + mean["half_width"])),
+            low=numbers.hundredths(max(0.0, mean["value"] - mean["half_width"]), ROUND_FLOOR),
+            high=numbers.hundredths(min(1.0, mean["value"] + mean["half_width"]), ROUND_CEILING),
         )
         for mean in measured["means"]
     ]

@@ -49,7 +49,9 @@ def review_by(created: datetime, months: int) -> str:
 def _release(b: EvidenceBuilder, run: Run) -> None:
     plan, settings = run.plan, run.plan.settings
     created = run.created.isoformat().replace("+00:00", "Z")
-    identity = hashlib.sha256(f"{run.head.digest}|{settings.name}|{created}".encode()).hexdigest()
+    identity = hashlib.sha256(
+        f"{run.standing.head.digest}|{settings.name}|{created}".encode()
+    ).hexdigest()
     b.add("release.id", f"DPS-{run.created.year}-{identity[:10].upper()}", POST)
     b.add("release.name", settings.name, DECLARED)
     b.add("release.title", plan.dictionary.title, DECLARED)
@@ -110,9 +112,11 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _budget(b: EvidenceBuilder, run: Run) -> None:
-    plan, terms = run.plan, run.before.terms
-    charged = _charged(run)
-    spent = Fraction(run.before.spent_rho)
+    plan, status = run.plan, run.standing.status
+    terms, charged = status.terms, _charged(run)
+    (own,) = (record for record in status.records if record.seq == run.reservation)
+    # All others, whatever they are by now; this release counts with what it charged.
+    spent = status.spent_rho - own.spent_rho
     after = spent + charged.rho
     total = Fraction(terms.total_rho)
     b.add("budget.lineage", plan.settings.lineage, DECLARED)
@@ -128,7 +132,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
         decimal_string(epsilon(float_up(after), terms.conversion_delta)),
         POST,
     )
-    b.add("budget.release_number", run.before.releases + 1, POST)
+    b.add("budget.release_number", status.records.index(own) + 1, POST)
     described = {stage.stage: stage.description for stage in plan.stages}
     spent_by: dict[str, Fraction] = {}
     for _, event in run.charged:
@@ -271,11 +275,12 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _context(b: EvidenceBuilder, run: Run) -> None:
-    b.add("ledger.id", run.ledger_id, POST)
-    b.add("ledger.public_key", run.ledger_key, POST)
-    b.add("ledger.head_seq", run.head.seq, POST)
-    b.add("ledger.head_digest", run.head.digest, POST)
-    b.add("ledger.entries", [entry.summary() for entry in run.entries], RAW)
+    standing = run.standing
+    b.add("ledger.id", standing.ledger_id, POST)
+    b.add("ledger.public_key", standing.public_key, POST)
+    b.add("ledger.head_seq", standing.head.seq, POST)
+    b.add("ledger.head_digest", standing.head.digest, POST)
+    b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
     versions = {name: version(name) for name in _PACKAGES}
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
     b.add("environment.entropy", wording.ENTROPY, DECLARED)

@@ -21,10 +21,12 @@ from dpsynth.schema.dictionary import (
     CategoryDomain,
     Column,
     Dictionary,
+    OpenDomain,
     PatternDomain,
     load_dictionary,
 )
 from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.schema.line import FINE_CELLS
 from dpsynth.schema.undeclared import open_columns
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
 from dpsynth.sources.files import open_source
@@ -155,10 +157,16 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
 
 
 def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:
-    """Return the synthesizer; the dictionary's label is its label unless an option says another."""
+    """Return the synthesizer; the dictionary's label is its label unless an option says another.
+
+    A label whose domain is open is none until it was found.
+    """
     options = dict(settings.options)
-    if dictionary.label in codec.domain.names:
-        options.setdefault("label", dictionary.label)
+    label = options.get("label", dictionary.label)
+    if label in {column.name for column in open_columns(dictionary)}:
+        options.pop("label", None)
+    elif label in codec.domain.names:
+        options["label"] = label
     return registry.make(settings.synthesizer, options)
 
 
@@ -166,7 +174,7 @@ def _stages(
     synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price
 ) -> tuple[PlannedStage, ...]:
     """Return everything that would be asked; open columns count with an assumed size."""
-    assumed = [Attribute(name=column.name, size=ASSUMED_CATEGORIES) for column in opened]
+    assumed = [_assumed(column) for column in opened]
     domain = Domain((*codec.domain.attributes, *assumed))
     stages = list(synthesizer.plan(domain, price.fit))
     if opened:
@@ -181,6 +189,14 @@ def _stages(
             )
         )
     return tuple(stages)
+
+
+def _assumed(column: Column) -> Attribute:
+    """Return an open column as a plan supposes it: so many categories, or cells on a line."""
+    if isinstance(column.domain, OpenDomain):
+        return Attribute(name=column.name, size=ASSUMED_CATEGORIES)
+    line = tuple(float(cell) for cell in range(FINE_CELLS))
+    return Attribute(name=column.name, size=FINE_CELLS + 2, n_ordered=FINE_CELLS, positions=line)
 
 
 def _cap(total: Total | None) -> Budget | None:

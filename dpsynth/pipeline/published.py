@@ -4,7 +4,7 @@ Fidelity on real rows is not differentially private. Here it is paid for: the L1
 the counts of the synthetic table and those of the training rows, for each column and for pairs of
 columns at the declared bins, comes from the Curator with noise, from a share of the budget that is
 set aside before the data is opened. Half of the distance over the number of rows is the total
-variation distance; that number is the model's noisy estimate.
+variation distance; that number is the model's noisy estimate, and its error widens the interval.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.events import Charged
+from dpsynth.privacy.events import Charged, GaussianEvent
 from dpsynth.privacy.ledger import Reservation
 from dpsynth.privacy.measurement import Candidate, Scores
 from dpsynth.schema.codec import Codec
@@ -45,7 +45,8 @@ class MeanError:
         ways: Columns of each table.
         tables: Number of tables.
         value: Mean distance, in [0, 1].
-        half_width: Half of the interval at LEVEL that the noise gives.
+        half_width: Half of the interval at LEVEL: the noise of the distances, and on top what the
+            noisy number of rows can do.
         ledger_seq: Number of the ledger entry that paid.
     """
 
@@ -71,6 +72,16 @@ class PublishedError:
     column_half_width: float
 
 
+def sigma_of_total(charged: Charged) -> float:
+    """Return the noise of the number of rows: the best mean of the sums of one-way counts."""
+    precision = sum(
+        1.0 / (event.cells * event.sigma**2)
+        for _, event in charged
+        if isinstance(event, GaussianEvent) and len(event.attributes) == 1
+    )
+    return 1.0 / math.sqrt(precision)
+
+
 def planned_queries(columns: int) -> int:
     """Return how many distances are measured for a table of so many columns."""
     return columns + min(_MAX_PAIRS, math.comb(columns, 2))
@@ -82,6 +93,7 @@ def measure_error(
     synthetic: NDArray[np.int32],
     *,
     total: float,
+    total_sigma: float,
     reservation: Reservation,
     max_rows_per_unit: int,
     rho: float,
@@ -93,6 +105,7 @@ def measure_error(
         train: Training rows.
         synthetic: Synthetic rows, (n, d) codes of the same domain.
         total: The model's estimate of the number of training rows.
+        total_sigma: Standard deviation of its noise.
         reservation: What pays.
         max_rows_per_unit: Rows of one unit at most.
         rho: Price in zCDP rho.
@@ -115,7 +128,8 @@ def measure_error(
     return (
         PublishedError(
             means=tuple(
-                _mean(group, answer, total) for group, answer in zip(groups, answers, strict=True)
+                _mean(group, answer, total, total_sigma)
+                for group, answer in zip(groups, answers, strict=True)
             ),
             columns=tuple(
                 (name, _clipped(value))
@@ -154,13 +168,20 @@ def _candidates(
     ]
 
 
-def _mean(group: Sets, answer: Scores, total: float) -> MeanError:
+def _mean(group: Sets, answer: Scores, total: float, total_sigma: float) -> MeanError:
+    """Return the mean distance.
+
+    If the number of rows is off by t, the L1 distance of counts moves by at most t, and dividing by
+    the wrong number moves it by a share of t / total of itself: together (1/2 + value) t / total.
+    """
     tables = len(group)
+    value = _clipped(float(answer.values.mean()) / (2.0 * total))
+    noise = answer.sigma / math.sqrt(tables) / (2.0 * total)
     return MeanError(
         ways=len(group[0]),
         tables=tables,
-        value=_clipped(float(answer.values.mean()) / (2.0 * total)),
-        half_width=_QUANTILE * answer.sigma / math.sqrt(tables) / (2.0 * total),
+        value=value,
+        half_width=_QUANTILE * (noise + (0.5 + value) * total_sigma / total),
         ledger_seq=answer.ledger_seq,
     )
 

@@ -152,8 +152,8 @@ class ReleaseSettings:
             ("privacy.discovery_share", self.discovery_share),
             ("privacy.fidelity_share", self.fidelity_share),
         ):
-            if not (share == 0.0 or 0.001 <= share <= 0.5):
-                raise InputError("must be 0 or lie in [0.001, 0.5].", where=label)
+            if not (share == 0.0 or 0.001 <= share <= 0.3):
+                raise InputError("must be 0 or lie in [0.001, 0.3].", where=label)
         if self.attacks not in {"quick", "off"}:
             raise InputError(
                 "knows the profiles quick and off.",

@@ -14,7 +14,7 @@ from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.published import PublishedError
 from dpsynth.policy import Verdict
 from dpsynth.privacy.events import Charged
-from dpsynth.privacy.ledger import Entry, Head, LineageStatus
+from dpsynth.privacy.ledger import Standing
 from dpsynth.results import AttackResult, FidelityResult, Status
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Check, Model
@@ -74,14 +74,15 @@ class Examined:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything that the evidence is made from."""
+    """Everything that the evidence is made from.
+
+    The ledger is read once, after the last look at the rows: other runs may have written to it
+    since this one was reserved.
+    """
 
     plan: Plan
-    before: LineageStatus
-    ledger_id: str
-    ledger_key: str
-    head: Head
-    entries: Sequence[Entry]
+    standing: Standing
+    reservation: int
     issuer: str
     created: datetime
     charged: Charged

@@ -85,17 +85,19 @@ def open_table(
     progress("Encoding by the dictionary")
     try:
         codes = plan.codec.encode(raw.columns)
+        texts = {
+            column.name: TextColumn.of(
+                raw.columns[column.name], declared_texts(column), plan.dictionary.encoding
+            )
+            for column in plan.open_columns
+        }
+        labels = raw.columns[plan.unit.column] if plan.unit.column else None
+        table = CodedTable.build(plan.codec.domain, codes, labels, texts)
     except (pa.ArrowException, UnicodeError, OverflowError):
         # The encoder is total; should it fail all the same, the error's text could hold a cell.
         raise SelfTestError(
             "The table could not be encoded.", fix="Please report this as a defect."
         ) from None
-    labels = raw.columns[plan.unit.column] if plan.unit.column else None
-    texts = {
-        column.name: TextColumn.of(raw.columns[column.name], declared_texts(column))
-        for column in plan.open_columns
-    }
-    table = CodedTable.build(plan.codec.domain, codes, labels, texts)
     progress("Comparing the people with those of other lineages")
     seen = _seen(plan.settings.lineage, table, people)
     progress("Keeping the declared number of rows per unit")

@@ -159,7 +159,7 @@ class ScoresEvent:
 
     def covers(self, max_rows: int) -> bool:
         """Say whether the price holds for units of up to `max_rows` rows."""
-        return self.squared_sensitivity >= max_rows**2
+        return self.squared_sensitivity >= self.scores * max_rows**2  # weights are at least 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale and rho are decimal strings."""

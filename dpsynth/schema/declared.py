@@ -102,9 +102,14 @@ class OpenDomain:
     known_values: tuple[str, ...] = ()
 
 
+WHOLE_BITS, REAL_BITS = 40, 30  #: powers of two up to which open ranges are looked for
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenRange:
     """Numbers whose bounds nobody published, as far as that goes.
+
+    Whole numbers are looked for up to 2**40 in size, real ones up to 2**30.
 
     Attributes:
         lower: Smallest value that is possible, where one is known.

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from itertools import pairwise
 
 from dpsynth.schema.declared import (
+    REAL_BITS,
+    WHOLE_BITS,
     CategoryDomain,
     ColumnDomain,
     DateDomain,
@@ -92,6 +94,12 @@ def _open_range(cursor: Cursor, kind: Kind) -> OpenRange:
     lower, upper = ends["lower"], ends["upper"]
     if lower is not None and upper is not None and lower >= upper:
         cursor.fail("lower must be smaller than upper.", "Declare the bounds of the codebook.")
+    most = 2.0 ** (WHOLE_BITS if kind is Kind.INTEGER else REAL_BITS)
+    if any(end is not None and abs(end) >= most for end in (lower, upper)):
+        cursor.fail(
+            f"lower and upper of an open range must be below {most:g} in size.",
+            "Declare both bounds and the bins.",
+        )
     whole = all(end is None or end.is_integer() for end in (lower, upper))
     if kind is Kind.INTEGER and not whole:
         cursor.fail("lower and upper of a column of whole numbers must be whole numbers.")

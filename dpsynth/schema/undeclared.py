@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
 from dpsynth.schema.declared import (
+    OUT_OF_DOMAIN,
+    REAL_BITS,
+    WHOLE_BITS,
     CategoryDomain,
     Column,
     ColumnDomain,
@@ -50,7 +53,7 @@ def open_columns(dictionary: Dictionary) -> tuple[Column, ...]:
 def declared_texts(column: Column) -> tuple[str, ...]:
     """Return the texts of an open column that are public: known values and codes."""
     known = column.domain.known_values if isinstance(column.domain, OpenDomain) else ()
-    return (*known, *column.missing, *column.special)
+    return (*known, *column.missing, *column.special, OUT_OF_DOMAIN)
 
 
 def grid_edges(column: Column) -> Floats:
@@ -85,6 +88,7 @@ def grid_codes(column: Column, values: pa.ChunkedArray | pa.Array) -> Codes:
     edges = grid_edges(column)
     other = len(edges) - 1
     codes_of = {text.strip() for text in (*column.missing, *column.special)}
+    numbers_of = code_numbers(column)
     parts = [np.zeros(0, dtype=np.int64)]
     for texts, places in unique_texts(values, date_format=None, truth=("true", "false")):
         numbers = to_numbers(texts)
@@ -92,10 +96,19 @@ def grid_codes(column: Column, values: pa.ChunkedArray | pa.Array) -> Codes:
         if column.kind is Kind.INTEGER:
             inside &= numbers == np.floor(numbers)
         inside &= np.array([text not in codes_of for text in texts.to_pylist()], dtype=bool)
+        inside &= ~np.isin(numbers, numbers_of)  # a code is a code however it is written
         at = np.searchsorted(edges, np.where(inside, numbers, edges[0]), side="right") - 1
         codes = np.where(inside, np.minimum(at, other - 1), other)
         parts.append(np.append(codes, other)[places])
     return np.concatenate(parts)
+
+
+def code_numbers(column: Column) -> Floats:
+    """Return the numbers among the missing and special codes of a column."""
+    texts = [text.strip() for text in (*column.missing, *column.special)]
+    numbers = to_numbers(pa.array(texts, type=pa.string()))
+    found: Floats = numbers[~np.isnan(numbers)]
+    return found
 
 
 def with_categories(column: Column, found: Sequence[str]) -> ColumnDomain | None:
@@ -159,5 +172,5 @@ def _grid(low: int, high: int) -> tuple[float, ...]:
     return (*(-size for size in reversed(sizes)), 0.0, *sizes)
 
 
-_REAL_GRID = _grid(-14, 30)  # real numbers from 2**-14 to 2**30 in size, and what lies below
-_WHOLE_GRID = tuple(sorted({float(round(mark)) for mark in _grid(0, 40)}))
+_REAL_GRID = _grid(-14, REAL_BITS)  # from 2**-14 in size, and what lies below in one cell
+_WHOLE_GRID = tuple(sorted({float(round(mark)) for mark in _grid(0, WHOLE_BITS)}))

@@ -51,7 +51,7 @@ class FrameSource:
         """Check that every declared column is there; return the names of the others.
 
         Raises:
-            InputError: A declared column is absent.
+            InputError: A declared column is absent, or has a nested type.
         """
         absent = [name for name in dictionary.names if name not in self.columns()]
         if absent:
@@ -60,6 +60,13 @@ class FrameSource:
                 where="frame",
                 fix="Names must agree letter by letter.",
             )
+        for name in dictionary.names:
+            if pa.types.is_nested(self._table.schema.field(name).type):
+                raise InputError(
+                    f"the column {name!r} holds lists or records.",
+                    where="frame",
+                    fix="Store it as text, numbers or days.",
+                )
         return tuple(name for name in self.columns() if name not in dictionary.names)
 
     def read(self, names: Sequence[str]) -> RawColumns:

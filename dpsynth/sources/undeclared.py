@@ -18,6 +18,7 @@ from dpsynth.schema.texts import unique_bytes
 
 MAX_CHARACTERS = 100  #: longer texts are notes and not categories
 _DIGEST = 16
+_UNREADABLE = "\ufffd"  # what a reader puts in place of bytes that are no text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,17 +29,25 @@ class TextColumn:
         values: Different cells as stripped bytes.
         at: Place of each row, int64 (n,); -1 where the cell is blank.
         known: Texts that are declared, as known values or as codes; they need no discovery.
+        encoding: Declared encoding; a text that it cannot write cannot become a category.
     """
 
     values: tuple[bytes, ...]
     at: NDArray[np.int64]
     known: frozenset[str]
+    encoding: str = "utf-8"
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray | pa.Array, known: Collection[str]) -> TextColumn:
+    def of(
+        cls,
+        column: pa.ChunkedArray | pa.Array,
+        known: Collection[str],
+        encoding: str = "utf-8",
+    ) -> TextColumn:
         """Read a column; `known` are texts that are declared already."""
         values, at = unique_bytes(column)
-        return cls(values=tuple(values), at=at, known=frozenset(text.strip() for text in known))
+        texts = frozenset(text.strip() for text in known)
+        return cls(values=tuple(values), at=at, known=texts, encoding=encoding)
 
     def rows(self, keep: NDArray[np.bool_]) -> TextColumn:
         """Return the chosen rows; texts that none of them holds are forgotten."""
@@ -48,6 +57,7 @@ class TextColumn:
             values=tuple(self.values[place] for place in used[shift:].tolist()),
             at=at.reshape(-1).astype(np.int64) - shift,
             known=self.known,
+            encoding=self.encoding,
         )
 
     def counts(self) -> dict[str, int]:
@@ -55,7 +65,7 @@ class TextColumn:
         sizes = np.bincount(self.at[self.at >= 0], minlength=len(self.values))
         found: dict[str, int] = {}
         for value, size in zip(self.values, sizes.tolist(), strict=True):
-            text = _category(value)
+            text = _category(value, self.encoding)
             if size and text is not None and text not in self.known:
                 found[text] = size
         return found
@@ -73,11 +83,12 @@ class TextColumn:
         return table[self.at]  # a blank cell is at -1, the last
 
 
-def _category(value: bytes) -> str | None:
+def _category(value: bytes, encoding: str) -> str | None:
     """Return a cell as the text of a category, or None where it cannot be one."""
     try:
         text = value.decode("utf-8")
-    except UnicodeDecodeError:
+        text.encode(encoding)
+    except UnicodeError:
         return None
-    plain = text.isprintable() and 0 < len(text) <= MAX_CHARACTERS
+    plain = text.isprintable() and _UNREADABLE not in text and 0 < len(text) <= MAX_CHARACTERS
     return text if plain and text == text.strip() else None

@@ -25,7 +25,7 @@ from dpsynth.schema.declared import (
     OpenDomain,
     OpenRange,
 )
-from dpsynth.schema.undeclared import grid_edges, with_categories
+from dpsynth.schema.undeclared import code_numbers, grid_edges, with_categories
 from dpsynth.synth.api import PlannedStage
 
 Floats = NDArray[np.float64]
@@ -130,6 +130,7 @@ def _bounds_and_bins(
     """
     if not isinstance(column.domain, OpenRange):
         raise ValueError(f"{column.name}: no open range")
+    codes = code_numbers(column)
     visible = np.flatnonzero(counts >= threshold)
     if not visible.size:
         return None
@@ -149,6 +150,8 @@ def _bounds_and_bins(
     closed = column.kind is not Kind.INTEGER or last + 2 == edges.size
     upper = end if closed else end - 1.0
     lower = kept[0]
+    if not closed and np.isin(np.arange(lower, min(upper, lower + 1e4) + 1), codes).all():
+        return None  # noise alone: every whole number of the range is a code
     if lower >= upper:  # one whole number: the codec needs a range
         upper, kept = lower + 1.0, [lower, lower + 1.0]
     return NumericDomain(lower=lower, upper=upper, edges=tuple(kept))

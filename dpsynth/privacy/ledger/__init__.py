@@ -3,9 +3,15 @@
 from dpsynth.privacy.ledger.anchors import Anchor, Anchors
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind
 from dpsynth.privacy.ledger.keys import LedgerKey
-from dpsynth.privacy.ledger.ledger import Ledger, LedgerCheck
+from dpsynth.privacy.ledger.ledger import Ledger
 from dpsynth.privacy.ledger.place import Place
-from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
+from dpsynth.privacy.ledger.records import (
+    LedgerCheck,
+    LineageStatus,
+    ReleaseRecord,
+    ReleaseState,
+    Standing,
+)
 from dpsynth.privacy.ledger.reservation import Reservation
 from dpsynth.privacy.ledger.terms import Cap, Caps, Currency, LineageTerms
 from dpsynth.privacy.ledger.transfer import adopt, import_lines
@@ -22,6 +28,7 @@ __all__ = [
     "Kind",
     "Ledger",
     "LedgerCheck",
+    "Standing",
     "LedgerKey",
     "LineageStatus",
     "LineageTerms",

@@ -8,7 +8,6 @@ and relation are written once and can never change.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,12 @@ from dpsynth.privacy.ledger.book import Book, Draft
 from dpsynth.privacy.ledger.chain import Entry, Head, Kind
 from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.privacy.ledger.place import Place
-from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord
+from dpsynth.privacy.ledger.records import (
+    LedgerCheck,
+    LineageStatus,
+    ReleaseRecord,
+    Standing,
+)
 from dpsynth.privacy.ledger.replay import Replay
 from dpsynth.privacy.ledger.reservation import Reservation
 from dpsynth.privacy.ledger.terms import Caps, Currency, LineageTerms, alike
@@ -30,27 +34,6 @@ from dpsynth.privacy.unit import PrivacyUnit
 
 if TYPE_CHECKING:
     from dpsynth.privacy.ledger.people import People
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerCheck:
-    """What :meth:`Ledger.verify` found in order.
-
-    Attributes:
-        ledger_id: Name of the ledger.
-        public_key: The key in force.
-        entries: Number of entries, each checked.
-        head: The last one.
-        anchors: Number of heads given that the chain holds.
-        lineages: Names of the lineages.
-    """
-
-    ledger_id: str
-    public_key: str
-    entries: int
-    head: Head
-    anchors: int
-    lineages: tuple[str, ...]
 
 
 class Ledger:
@@ -171,6 +154,21 @@ class Ledger:
         """Return all entries, or those of one lineage, oldest first."""
         found = self._book.read().entries
         return tuple(e for e in found if lineage is None or e.lineage == lineage)
+
+    def standing(self, lineage: str) -> Standing:
+        """Return a lineage, the last entry and the lineage's entries, all as of one moment.
+
+        Raises:
+            InputError: There is no such lineage.
+        """
+        replay = self._book.read()
+        return Standing(
+            ledger_id=replay.ledger_id,
+            public_key=replay.public_key,
+            head=replay.head,
+            status=_status(replay, lineage),
+            entries=tuple(e for e in replay.entries if e.lineage == lineage),
+        )
 
     def verify(self, anchors: Sequence[Head] = ()) -> LedgerCheck:
         """Re-read and check everything: chain, every signature, every price, table and triggers.

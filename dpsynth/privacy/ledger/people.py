@@ -30,6 +30,8 @@ MAX_KEPT = (
 )  #: the smallest fingerprints of a lineage that are kept: a fair sample of its units
 HALF = 0.5
 _PURPOSE = b"dpsynth units"
+_STORED = np.dtype("<u8")  # a file is these numbers and nothing else: no content can fail to parse
+_SUFFIX = ".fingerprints"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +90,10 @@ class People:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             before = self._stored().get(lineage, prints[:0])
             kept = np.union1d(before, prints)[:MAX_KEPT]
-            path = self.folder / f"{lineage}.npy"
-            part = path.with_suffix(f".{os.getpid()}.part")
+            path = self.folder / f"{lineage}{_SUFFIX}"
+            part = self.folder / f".{lineage}.{os.getpid()}"
             with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-                np.save(file, kept, allow_pickle=False)
+                file.write(kept.astype(_STORED).tobytes())
             part.replace(path)
         except OSError as error:
             raise InputError(
@@ -103,13 +105,13 @@ class People:
     def _stored(self) -> Mapping[str, Prints]:
         """Return what is kept, by lineage."""
         found = {}
-        for path in sorted(self.folder.glob("*.npy")):
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             try:
-                array = np.load(path, allow_pickle=False)
-            except (OSError, ValueError, EOFError):
+                content = path.read_bytes()[: MAX_KEPT * _STORED.itemsize]
+                prints = np.unique(np.frombuffer(content, dtype=_STORED).astype(np.uint64))
+            except (OSError, ValueError):
                 continue  # a file that cannot be read costs a warning, never a release
-            if array.dtype == np.uint64 and array.ndim == 1:
-                found[path.stem] = array
+            found[path.name.removesuffix(_SUFFIX)] = prints
         return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger.chain import Entry, Head
 from dpsynth.privacy.ledger.terms import (
     Caps,
     Currency,
@@ -266,3 +267,43 @@ class LineageStatus:
             loss = Loss(rho=record.spent_rho, delta=record.spent_delta)
             found[first] = found.get(first, Loss()) + loss
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerCheck:
+    """What :meth:`Ledger.verify` found in order.
+
+    Attributes:
+        ledger_id: Name of the ledger.
+        public_key: The key in force.
+        entries: Number of entries, each checked.
+        head: The last one.
+        anchors: Number of heads given that the chain holds.
+        lineages: Names of the lineages.
+    """
+
+    ledger_id: str
+    public_key: str
+    entries: int
+    head: Head
+    anchors: int
+    lineages: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What a ledger says of a lineage at one moment, for a document.
+
+    Attributes:
+        ledger_id: Name of the ledger.
+        public_key: The key in force.
+        head: The last entry.
+        status: The lineage.
+        entries: Its entries, oldest first.
+    """
+
+    ledger_id: str
+    public_key: str
+    head: Head
+    status: LineageStatus
+    entries: tuple[Entry, ...]

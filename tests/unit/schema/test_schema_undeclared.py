@@ -69,6 +69,8 @@ def test_an_open_range_is_read(tmp_path: Path) -> None:
         ("float", "{open: true, bins: {uniform: 3}}", "bins"),
         ("float", "{open: true, edges: [1, 2]}", "unknown key"),
         ("date", "{open: true}", "unknown key"),
+        ("float", "{open: true, lower: 5.0e+9}", "below 1.07374e"),
+        ("integer", "{open: true, upper: -2000000000000}", "below 1.09951e"),
     ],
 )
 def test_a_malformed_open_range_is_refused(
@@ -95,6 +97,13 @@ def test_the_grid_rises_and_codes_are_total(kind: Kind, domain: dict[str, float]
     assert codes.tolist() == [int(grid_codes(column, pa.array([c]))[0]) for c in cells]
 
 
+def test_a_code_is_a_code_however_it_is_written() -> None:
+    column = open_range(Kind.INTEGER)
+    cells = ["999", "999.0", "-9", "-9.00", "998"]
+    other = grid_attribute(column).size - 1
+    assert (grid_codes(column, pa.array(cells)) == other).tolist() == [True] * 4 + [False]
+
+
 def dictionary() -> Dictionary:
     open_texts = Column(
         name="payer", kind=Kind.CATEGORICAL, role=Role.SENSITIVE, meaning="",
@@ -113,7 +122,7 @@ def dictionary() -> Dictionary:
 
 def test_identifiers_are_never_discovered() -> None:
     assert [c.name for c in open_columns(dictionary())] == ["payer", "x"]
-    assert declared_texts(dictionary()["payer"]) == ("MC", "?")
+    assert declared_texts(dictionary()["payer"]) == ("MC", "?", "__out_of_domain__")
 
 
 def test_a_completed_dictionary_models_what_was_found_and_says_so() -> None:

@@ -76,3 +76,10 @@ def test_without_texts_in_the_digest_the_same_test_would_fail() -> None:
 
     before, after = faulty(names), faulty(names[1:])
     assert {k: v for k, v in before.items() if k != "n0"} != after
+
+
+def test_what_the_declared_encoding_cannot_write_is_no_category() -> None:
+    cells = ["caf\u00e9", "\u0141\u00f3d\u017a", "\ufffd", "plain"]
+    array = pa.array([c.encode() for c in cells], type=pa.binary())
+    assert TextColumn.of(array, (), "latin-1").counts() == {"caf\u00e9": 1, "plain": 1}
+    assert set(TextColumn.of(array, ()).counts()) == {cells[0], cells[1], "plain"}

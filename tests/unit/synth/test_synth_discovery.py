@@ -26,6 +26,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.undeclared import grid_attribute, grid_codes
 from dpsynth.sources.table import CodedTable
 from dpsynth.sources.undeclared import TextColumn
+from dpsynth.synth import discovery
 from dpsynth.synth.discovery import STAGE, Discovered, discover
 
 RHO, DELTA = 0.0024, 1e-7
@@ -108,6 +109,18 @@ def test_one_person_far_out_moves_no_bound() -> None:
         assert isinstance(domain, NumericDomain)
         stretched += domain.upper >= 100 or domain.lower < -100
     assert stretched <= 3
+
+
+def test_a_range_of_codes_alone_is_no_range() -> None:
+    column = Column(
+        name="x", kind=Kind.INTEGER, role=Role.OTHER, meaning="", domain=OpenRange(),
+        missing={"1": "no", "2": "yes"},
+    )  # fmt: skip
+    edges = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    counts = np.array([0.0, 500.0, 500.0, 0.0])
+    assert discovery._bounds_and_bins(column, edges, counts, 100.0) is None
+    found = discovery._bounds_and_bins(column, edges, counts + [0, 0, 0, 500], 100.0)
+    assert found is not None and (found.lower, found.upper) == (1.0, 4.0)
 
 
 def test_nothing_is_made_of_noise() -> None:
