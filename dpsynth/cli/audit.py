@@ -8,7 +8,9 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
-from dpsynth.cli.release import say_outcome, settings_from
+from dpsynth.cli.declared import takes_release
+from dpsynth.cli.release import say_outcome
+from dpsynth.pipeline import ReleaseSettings
 from dpsynth.preflight import Report, Verdict, preflight
 from dpsynth.preflight.report import COMPARED, NOT_COMPARED
 
@@ -21,20 +23,9 @@ def _group() -> None:
 
 
 @app.command("preflight")
+@takes_release(without=("rows", "attacks", "key", "passphrase_file"))
 def run_preflight(
-    file: o.ReleaseFile = None,
-    data: o.Data = None,
-    dictionary: o.DictionaryOption = None,
-    epsilon: o.Epsilon = None,
-    delta: o.Delta = None,
-    max_rows_per_unit: o.MaxRows = None,
-    unit_name: o.UnitName = None,
-    lineage: o.Lineage = None,
-    name: o.Name = None,
-    synthesizer: o.Method = None,
-    format: o.Format = None,
-    holdout: o.Holdout = None,
-    policy: o.PolicyOption = None,
+    settings: ReleaseSettings,
     rows: Annotated[
         int, typer.Option("--rows", min=10, max=100_000, help="Rows of the made-up tables.")
     ] = 100,
@@ -53,21 +44,6 @@ def run_preflight(
 
     No row of yours is read, nothing is spent. Exit code 1 unless every pair passes.
     """
-    settings = settings_from(
-        file,
-        source=data,
-        dictionary=dictionary,
-        epsilon=epsilon,
-        delta=delta,
-        max_rows_per_unit=max_rows_per_unit,
-        unit_name=unit_name,
-        lineage=lineage,
-        name=name,
-        synthesizer=synthesizer,
-        format=format,
-        holdout=holdout,
-        policy=policy,
-    )
     with steps(quiet=json) as progress:
         report = preflight(
             settings,

@@ -13,39 +13,17 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.check_view import as_json, say_check
 from dpsynth.cli.console import emit_json
-from dpsynth.cli.release import settings_from
+from dpsynth.cli.declared import takes_release
 from dpsynth.errors import InputError
-from dpsynth.pipeline import Plan, prepare
+from dpsynth.pipeline import Plan, ReleaseSettings, prepare
 from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
 from dpsynth.pipeline.steps import reservation_of
 from dpsynth.places import ledger_path, read_ledger
 
 
+@takes_release(without=("key", "passphrase_file"))
 def check(
-    file: o.ReleaseFile = None,
-    data: o.Data = None,
-    dictionary: o.DictionaryOption = None,
-    epsilon: o.Epsilon = None,
-    delta: o.Delta = None,
-    max_hits: o.MaxHits = None,
-    false_alarms: o.FalseAlarms = None,
-    max_rows_per_unit: o.MaxRows = None,
-    unit_name: o.UnitName = None,
-    lineage: o.Lineage = None,
-    name: o.Name = None,
-    total_epsilon: o.TotalEpsilon = None,
-    total_delta: o.TotalDelta = None,
-    discovery_share: o.DiscoveryShare = None,
-    fidelity_share: o.FidelityShare = None,
-    synthesizer: o.Method = None,
-    rows: o.Rows = None,
-    format: o.Format = None,
-    holdout: o.Holdout = None,
-    attacks: o.Attacks = None,
-    policy: o.PolicyOption = None,
-    recipient: o.Recipient = None,
-    jurisdiction: o.Jurisdiction = None,
-    purpose: o.Purpose = None,
+    settings: ReleaseSettings,
     assume_rows: Annotated[
         int | None,
         typer.Option(
@@ -67,34 +45,7 @@ def check(
 
     Ends with exit code 4 if the lineage cannot pay.
     """
-    plan = prepare(
-        settings_from(
-            file,
-            source=data,
-            dictionary=dictionary,
-            epsilon=epsilon,
-            delta=delta,
-            max_hits_in_100=max_hits,
-            false_alarms_in_100=false_alarms,
-            max_rows_per_unit=max_rows_per_unit,
-            unit_name=unit_name,
-            lineage=lineage,
-            name=name,
-            total_epsilon=total_epsilon,
-            total_delta=total_delta,
-            discovery_share=discovery_share,
-            fidelity_share=fidelity_share,
-            synthesizer=synthesizer,
-            rows=rows,
-            format=format,
-            holdout=holdout,
-            attacks=attacks,
-            policy=policy,
-            recipient=recipient,
-            jurisdiction=jurisdiction,
-            purpose=purpose,
-        )
-    )
+    plan = prepare(settings)
     if target_error is not None and assume_rows is None:
         raise InputError(
             "needs a number of rows.",

@@ -11,13 +11,13 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import complain, emit_json, say, steps, warn
+from dpsynth.cli.declared import takes_release
 from dpsynth.pipeline import (
     Outcome,
     Plan,
     ReleaseSettings,
     check_target,
     load_release_signer,
-    load_settings,
     prepare,
     run,
 )
@@ -25,11 +25,6 @@ from dpsynth.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
 _MANY_ROWS = 6
-
-
-def settings_from(file: Path | None, **changes: Any) -> ReleaseSettings:
-    """Return the release file with the options of the command line on top."""
-    return (load_settings(file) if file else ReleaseSettings()).override(**changes)
 
 
 def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
@@ -41,33 +36,9 @@ def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
     )
 
 
+@takes_release()
 def release(
-    file: o.ReleaseFile = None,
-    data: o.Data = None,
-    dictionary: o.DictionaryOption = None,
-    epsilon: o.Epsilon = None,
-    delta: o.Delta = None,
-    max_hits: o.MaxHits = None,
-    false_alarms: o.FalseAlarms = None,
-    max_rows_per_unit: o.MaxRows = None,
-    unit_name: o.UnitName = None,
-    lineage: o.Lineage = None,
-    name: o.Name = None,
-    total_epsilon: o.TotalEpsilon = None,
-    total_delta: o.TotalDelta = None,
-    discovery_share: o.DiscoveryShare = None,
-    fidelity_share: o.FidelityShare = None,
-    synthesizer: o.Method = None,
-    rows: o.Rows = None,
-    format: o.Format = None,
-    holdout: o.Holdout = None,
-    attacks: o.Attacks = None,
-    policy: o.PolicyOption = None,
-    recipient: o.Recipient = None,
-    jurisdiction: o.Jurisdiction = None,
-    purpose: o.Purpose = None,
-    key: o.Key = None,
-    passphrase_file: o.PassphraseFile = None,
+    settings: ReleaseSettings,
     out: Annotated[
         Path | None, typer.Option("--out", help="Bundle folder (default: ./NAME). Must be new.")
     ] = None,
@@ -78,34 +49,6 @@ def release(
 
     Ends with exit code 3 and an internal report if the policy refuses; the budget stays spent.
     """
-    settings = settings_from(
-        file,
-        source=data,
-        dictionary=dictionary,
-        epsilon=epsilon,
-        delta=delta,
-        max_hits_in_100=max_hits,
-        false_alarms_in_100=false_alarms,
-        max_rows_per_unit=max_rows_per_unit,
-        unit_name=unit_name,
-        lineage=lineage,
-        name=name,
-        total_epsilon=total_epsilon,
-        total_delta=total_delta,
-        discovery_share=discovery_share,
-        fidelity_share=fidelity_share,
-        synthesizer=synthesizer,
-        rows=rows,
-        format=format,
-        holdout=holdout,
-        attacks=attacks,
-        policy=policy,
-        recipient=recipient,
-        jurisdiction=jurisdiction,
-        purpose=purpose,
-        key=key,
-        passphrase_file=passphrase_file,
-    )
     outcome = execute(settings, out=out, ledger=ledger, quiet=json)
     if json:
         emit_json(summary(outcome))
