@@ -123,6 +123,7 @@ FIELDS: dict[str, Field] = {
         False,
     ),
     "synthesizer.name": Field("registered name", _DECLARED),
+    "synthesizer.fitted": Field("method of the model; the one that was chosen of several", _PUBLIC),
     "synthesizer.options": Field("declared options", _DECLARED),
     "synthesizer.plan": Field(
         "[{stage, description, queries, rho}] before data was opened", _DECLARED

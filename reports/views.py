@@ -93,7 +93,7 @@ def identity(e: Evidence) -> Pairs:
                 "identity.size_value",
                 rows=numbers.grouped(e["release.rows"]),
                 columns=e["release.columns"],
-                method=e["synthesizer.name"],
+                method=_method(e),
             ),
         ),
         (say("identity.issued"), numbers.day(e["release.created"])),
@@ -209,6 +209,12 @@ def _errors(measured: Sequence[Mapping[str, Any]]) -> list[tuple[Markup, int, st
         shown = low if low == high else say("fitness.range", low=low, high=high)
         rows.append((title, len(errors), shown))
     return rows
+
+
+def _method(e: Evidence) -> str | Markup:
+    """Return the method, and which one was chosen where it chose."""
+    name, fitted = e["synthesizer.name"], e["synthesizer.fitted"]
+    return name if name == fitted else say("identity.chosen", name=name, fitted=fitted)
 
 
 def _groups(groups: Sequence[Mapping[str, Any]]) -> Markup:

@@ -64,7 +64,7 @@ FidelityShare = Annotated[
     typer.Option("--fidelity-share", help="Share of the budget that measures the published error."),
 ]
 Method = Annotated[
-    str | None, typer.Option("--synthesizer", help="mst or independent (default: mst).")
+    str | None, typer.Option("--synthesizer", help="mst, independent or best (default: mst).")
 ]
 PolicyOption = Annotated[
     str | None, typer.Option("--policy", help="Name of a shipped policy, or a YAML file.")

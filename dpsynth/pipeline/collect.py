@@ -246,6 +246,7 @@ def noisy_warnings(run: Run) -> list[dict[str, str]]:
 def _method(b: EvidenceBuilder, run: Run) -> None:
     plan, fitted = run.plan, run.fitted
     b.add("synthesizer.name", plan.settings.synthesizer, DECLARED)
+    b.add("synthesizer.fitted", fitted.model.method, POST)
     b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
     b.add("synthesizer.plan", [stage.to_json() for stage in plan.stages], DECLARED)
     b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)

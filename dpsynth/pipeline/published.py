@@ -9,9 +9,7 @@ variation distance; that number is the model's noisy estimate, and its error wid
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +18,10 @@ from numpy.typing import NDArray
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Charged, GaussianEvent
 from dpsynth.privacy.ledger import Reservation
-from dpsynth.privacy.measurement import Candidate, Scores
+from dpsynth.privacy.measurement import Scores
 from dpsynth.schema.codec import Codec
-from dpsynth.sources.counting import count_marginals
 from dpsynth.sources.table import CodedTable
+from dpsynth.synth.distances import MAX_PAIRS, Sets, distance_questions, pairs_of
 
 STAGE = "published error"
 DESCRIPTION = (
@@ -31,10 +29,6 @@ DESCRIPTION = (
 )
 LEVEL = 0.95
 _QUANTILE = 1.959963984540054
-_MAX_PAIRS = 1000
-_MAX_CELLS = 250_000  #: of one pair at the declared bins
-
-Sets = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +78,7 @@ def sigma_of_total(charged: Charged) -> float:
 
 def planned_queries(columns: int) -> int:
     """Return how many distances are measured for a table of so many columns."""
-    return columns + min(_MAX_PAIRS, math.comb(columns, 2))
+    return columns + min(MAX_PAIRS, math.comb(columns, 2))
 
 
 def measure_error(
@@ -111,7 +105,7 @@ def measure_error(
         rho: Price in zCDP rho.
     """
     singles: Sets = [(name,) for name in codec.domain.names]
-    groups = [group for group in (singles, _pairs(codec)) if group]
+    groups = [group for group in (singles, pairs_of(codec.coarse_domain)) if group]
     with Curator(
         train,
         reservation=reservation,
@@ -120,7 +114,11 @@ def measure_error(
     ) as curator:
         share = curator.remaining / len(groups)
         answers = [
-            curator.score(_candidates(codec, synthetic, total, group), rho=share, stage=STAGE)
+            curator.score(
+                distance_questions(codec.domain, codec.coarse, synthetic, total, group),
+                rho=share,
+                stage=STAGE,
+            )
             for group in groups
         ]
         charged = curator.events
@@ -139,33 +137,6 @@ def measure_error(
         ),
         charged,
     )
-
-
-def _pairs(codec: Codec) -> Sets:
-    """Return pairs of columns at the declared bins; evenly spaced ones where there are many."""
-    coarse = codec.coarse_domain
-    pairs = [
-        pair for pair in itertools.combinations(coarse.names, 2) if coarse.cells(pair) <= _MAX_CELLS
-    ]
-    step = max(1, math.ceil(len(pairs) / _MAX_PAIRS))
-    return list(pairs[::step])
-
-
-def _candidates(
-    codec: Codec, synthetic: NDArray[np.int32], total: float, sets: Sequence[tuple[str, ...]]
-) -> list[Candidate]:
-    """Return the counts of the synthetic table, scaled to the estimated number of rows."""
-    queries = [(names, {name: codec.coarse[name] for name in names}) for names in sets]
-    counts = count_marginals(codec.domain, np.ascontiguousarray(synthetic.T), queries)
-    scale = total / len(synthetic)
-    return [
-        Candidate(
-            attributes=names,
-            reference=np.rint(found * scale).astype(np.int64),
-            partitions=partitions,
-        )
-        for (names, partitions), found in zip(queries, counts, strict=True)
-    ]
 
 
 def _mean(group: Sets, answer: Scores, total: float, total_sigma: float) -> MeanError:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -65,6 +66,17 @@ class ChargesEvents(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Pays for a part of a Curator from the whole."""
+
+    whole: Curator
+
+    def charge(self, events: Sequence[Event]) -> int:
+        """Charge events to the whole and return the number of the entry."""
+        return self.whole._charge(events, events[0].stage)
+
+
 class Curator:
     """Answers queries about one table within one budget. A context manager that closes itself.
 
@@ -107,6 +119,7 @@ class Curator:
         self._domain = table.domain
         self._rho = rho
         self._delta = delta
+        self._prefix = ""
         self._spent = Loss()
         self._cells = 0
         self._events: list[tuple[int, Event]] = []
@@ -150,6 +163,19 @@ class Curator:
         """What was charged so far: (number of the ledger entry, event). Public."""
         return tuple(self._events)
 
+    def part(self, rho: float, label: str) -> Curator:
+        """Return a Curator for a part of this budget; what it charges is charged here, too.
+
+        Args:
+            rho: Budget of the part in zCDP rho.
+            label: Stands before the stages of the part in the ledger.
+        """
+        part = Curator(
+            self._open_table(), reservation=_Part(self), max_rows_per_unit=self._rows, rho=rho
+        )
+        part._prefix = f"{label}: "
+        return part
+
     def measure(self, queries: Sequence[MarginalQuery], *, stage: str) -> list[Measurement]:
         """Return noisy counts of marginals, all paid by one ledger entry.
 
@@ -164,7 +190,7 @@ class Curator:
             InputError: A query is malformed or too large, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table = self._open_table()
+        table, stage = self._open_table(), self._prefix + stage
         if not queries:
             raise InputError("There is nothing to measure.", where=stage)
         marginals = [
@@ -215,7 +241,7 @@ class Curator:
             InputError: A candidate is malformed, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table = self._open_table()
+        table, stage = self._open_table(), self._prefix + stage
         request = score_request(self._domain, query.candidates, stage)
         sensitivity = max(request.weights) * self._rows
         scale = selection_scale_for(query.rho, sensitivity)
@@ -247,7 +273,7 @@ class Curator:
             InputError: A candidate is malformed, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table = self._open_table()
+        table, stage = self._open_table(), self._prefix + stage
         request = score_request(self._domain, candidates, stage)
         square = self._rows**2 * sum(weight**2 for weight in request.weights)
         distance = root_up(square)
@@ -281,7 +307,7 @@ class Curator:
             InputError: The table keeps no texts of that column, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table = self._open_table()
+        table, stage = self._open_table(), self._prefix + stage
         if attribute not in table.text_columns:
             raise InputError("The table keeps no undeclared texts of this column.", where=attribute)
         sigma = sigma_for(rho, self._rows)

@@ -143,6 +143,11 @@ class Model(Protocol):
     """A fitted generative model: noisy measurements and parameters, never rows."""
 
     @property
+    def method(self) -> str:
+        """Registered name of the method that was fitted."""
+        ...
+
+    @property
     def domain(self) -> Domain:
         """The coded domain of the rows that it generates."""
         ...

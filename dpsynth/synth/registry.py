@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.synth.api import Synthesizer
+from dpsynth.synth.best import BestSynthesizer
 from dpsynth.synth.independent import IndependentSynthesizer
 from dpsynth.synth.marginal_model import load_model
 from dpsynth.synth.mst import MstSynthesizer
+
+MAX_CANDIDATES = 10
 
 __all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make"]
 
@@ -41,7 +44,38 @@ def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) 
     )
 
 
+def _best(
+    candidates: Sequence[str | Mapping[str, Any]] = ("mst", "independent"),
+    label: str | None = None,
+) -> BestSynthesizer:
+    """Return the choice among candidates, each a name or a mapping with `name` and options."""
+    listed = candidates if isinstance(candidates, list | tuple) else ()
+    asked = [{"name": c} if isinstance(c, str) else c for c in listed]
+    asked = [dict(c) for c in asked if isinstance(c, Mapping)]
+    names = [str(c.pop("name", "")) for c in asked]
+    if len(asked) < len(listed) or not 2 <= len(asked) <= MAX_CANDIDATES or "best" in names:
+        raise InputError(
+            f"needs 2 to {MAX_CANDIDATES} other methods.",
+            where="synthesizer best, candidates",
+            fix="For example candidates: [mst, independent].",
+        )
+    return BestSynthesizer(
+        candidates=tuple(
+            make(name, {"label": label} | options)
+            for name, options in zip(names, asked, strict=True)
+        ),
+        names=tuple(names),
+    )
+
+
 METHODS: Mapping[str, Method] = {
+    "best": Method(
+        make=_best,
+        options=("candidates", "label"),
+        assurance="A",
+        fixed_plan=False,
+        summary="The best of several methods, chosen privately; every trial is paid.",
+    ),
     "independent": _method(
         IndependentSynthesizer,
         "A",

@@ -23,6 +23,7 @@ from dpsynth.schema.declared import (
     Role,
 )
 from dpsynth.sources.table import CodedTable
+from dpsynth.synth.distances import pairs_of
 
 RUNS, MISSES = 300, (1, 45)
 
@@ -93,7 +94,7 @@ def test_intervals_cover_and_half_as_wide_ones_do_not() -> None:
 
 
 def test_many_columns_are_measured_on_evenly_spaced_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_MAX_PAIRS", 3)
+    monkeypatch.setattr(published, "pairs_of", lambda coarse: pairs_of(coarse, 3))
     (run,) = runs(1)
     assert run.means[1].tables == 3 and len(run.columns) == 4
 

@@ -341,6 +341,7 @@ def adult_values() -> dict[str, Any]:
         },
         "data.same_people": {"status": "ok", "reason": "", "lineages": [], "text": ""},
         "synthesizer.name": "mst",
+        "synthesizer.fitted": "mst",
         "synthesizer.options": {"max_cells": 10000, "one_way_share": 0.333},
         "synthesizer.plan": [
             {"stage": s["stage"], "description": s["description"], "queries": 15, "rho": 0.00812}
