@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.events import Charged, GaussianEvent
+from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Reservation
 from dpsynth.privacy.measurement import Scores
 from dpsynth.schema.codec import Codec
@@ -64,16 +64,6 @@ class PublishedError:
     means: tuple[MeanError, ...]
     columns: tuple[tuple[str, float], ...]
     column_half_width: float
-
-
-def sigma_of_total(charged: Charged) -> float:
-    """Return the noise of the number of rows: the best mean of the sums of one-way counts."""
-    precision = sum(
-        1.0 / (event.cells * event.sigma**2)
-        for _, event in charged
-        if isinstance(event, GaussianEvent) and len(event.attributes) == 1
-    )
-    return 1.0 / math.sqrt(precision)
 
 
 def planned_queries(columns: int) -> int:

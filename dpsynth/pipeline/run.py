@@ -23,7 +23,7 @@ from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_ta
 from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
 from dpsynth.pipeline.prepare import Plan
-from dpsynth.pipeline.published import PublishedError, measure_error, sigma_of_total
+from dpsynth.pipeline.published import PublishedError, measure_error
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
 from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
@@ -91,7 +91,7 @@ def _run_reserved(
         model, paid = fit_model(plan, data.train, reservation, progress)
         charged += paid
         fitted = draw(plan, model, progress)
-        published, paid = _publish_error(plan, data, fitted, paid, reservation, progress)
+        published, paid = _publish_error(plan, data, fitted, reservation, progress)
         charged += paid
         examined = _examine(plan, data, fitted, progress)
         progress("Judging by the policy")
@@ -138,7 +138,6 @@ def _publish_error(
     plan: Plan,
     data: OpenData,
     fitted: Fitted,
-    fit: Charged,
     reservation: Reservation,
     progress: Progress,
 ) -> tuple[PublishedError | None, Charged]:
@@ -151,7 +150,7 @@ def _publish_error(
         data.train,
         fitted.codes,
         total=fitted.model.total,
-        total_sigma=sigma_of_total(fit),
+        total_sigma=fitted.model.total_sigma,
         reservation=reservation,
         max_rows_per_unit=plan.unit.max_rows,
         rho=plan.price.fidelity,

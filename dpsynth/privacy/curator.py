@@ -120,6 +120,7 @@ class Curator:
         self._rho = rho
         self._delta = delta
         self._prefix = ""
+        self._parts: list[Curator] = []
         self._spent = Loss()
         self._cells = 0
         self._events: list[tuple[int, Event]] = []
@@ -139,7 +140,9 @@ class Curator:
         self.close()
 
     def close(self) -> None:
-        """Let go of the table and of every count; queries raise from now on."""
+        """Let go of the table and of every count, in parts too; queries raise from now on."""
+        for part in self._parts:
+            part.close()
         self._table = None
         self._cache = {}
 
@@ -169,11 +172,15 @@ class Curator:
         Args:
             rho: Budget of the part in zCDP rho.
             label: Stands before the stages of the part in the ledger.
+
+        Raises:
+            InputError: The Curator is closed.
         """
         part = Curator(
             self._open_table(), reservation=_Part(self), max_rows_per_unit=self._rows, rho=rho
         )
-        part._prefix = f"{label}: "
+        part._prefix = f"{self._prefix}{label}: "
+        self._parts.append(part)
         return part
 
     def measure(self, queries: Sequence[MarginalQuery], *, stage: str) -> list[Measurement]:

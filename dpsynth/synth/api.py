@@ -157,6 +157,11 @@ class Model(Protocol):
         """Noisy estimate of the number of rows behind it."""
         ...
 
+    @property
+    def total_sigma(self) -> float:
+        """Standard deviation of the noise of :attr:`total`, in rows."""
+        ...
+
     def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
         """Return expected counts over `attributes`, shape ``domain.shape(attributes)``."""
         ...

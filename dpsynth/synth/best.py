@@ -27,6 +27,7 @@ from dpsynth.synth.oneway import coarse_domain
 CHOICE = "choice"
 _CHOICE_SHARE = 0.1
 _MAX_PAIRS = 200
+_MAX_CELLS = 20_000_000  #: of all distances of the choice together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,12 @@ class BestSynthesizer:
         """
         share, choice = self._shares(rho)
         stages = [
-            replace(stage, stage=f"{name}: {stage.stage}")
-            for name, candidate in zip(self.names, self.candidates, strict=True)
+            replace(stage, stage=f"{label}: {stage.stage}")
+            for label, candidate in zip(self._labels(), self.candidates, strict=True)
             for stage in candidate.plan(domain, share)
         ]
         description = "Noisy distances of every candidate's sample from the real rows."
-        queries = len(self.candidates) * len(_sets(domain))
+        queries = len(self.candidates) * len(_sets(domain, len(self.candidates)))
         return (
             *stages,
             PlannedStage(stage=CHOICE, description=description, queries=queries, rho=choice),
@@ -80,10 +81,10 @@ class BestSynthesizer:
         """Fit every candidate through the Curator, and keep the one that is noisily closest."""
         share, _ = self._shares(curator.rho)
         models = []
-        for name, candidate in zip(self.names, self.candidates, strict=True):
-            with curator.part(share, name) as part:
+        for label, candidate in zip(self._labels(), self.candidates, strict=True):
+            with curator.part(share, label) as part:
                 models.append(candidate.fit(part))
-        sets, partitions = _sets(curator.domain), _partitions(curator.domain)
+        sets, partitions = _sets(curator.domain, len(models)), _partitions(curator.domain)
         questions = [
             question
             for model in models
@@ -99,6 +100,14 @@ class BestSynthesizer:
         means = scores.values.reshape(len(models), len(sets)).mean(axis=1)
         return models[int(np.argmin(means))]
 
+    def _labels(self) -> list[str]:
+        """Return the names with a number where one comes again, for the ledger."""
+        times = [self.names[: place + 1].count(name) for place, name in enumerate(self.names)]
+        return [
+            name if time == 1 else f"{name} {time}"
+            for name, time in zip(self.names, times, strict=True)
+        ]
+
     def _shares(self, rho: float) -> tuple[float, float]:
         """Return the price of each trial and of the choice."""
         choice = _CHOICE_SHARE * rho
@@ -111,8 +120,11 @@ def _partitions(domain: Domain) -> dict[str, Codes]:
     return {name: partition for name, partition in blocks.items() if partition is not None}
 
 
-def _sets(domain: Domain) -> list[tuple[str, ...]]:
-    """Return the pairs that are compared, or the columns where there is no pair."""
+def _sets(domain: Domain, candidates: int) -> list[tuple[str, ...]]:
+    """Return the pairs that are compared, or the columns where no pair is small enough."""
     partitions = _partitions(domain)
     whole = {a.name: partitions.get(a.name, np.arange(a.size)) for a in domain}
-    return pairs_of(coarse_domain(whole), _MAX_PAIRS) or [(name,) for name in domain.names]
+    coarse = coarse_domain(whole)
+    pairs = pairs_of(coarse, _MAX_PAIRS)
+    most = _MAX_CELLS // (candidates * max(1, len(pairs)))
+    return [pair for pair in pairs if coarse.cells(pair) <= most] or [(n,) for n in domain.names]

@@ -110,6 +110,14 @@ class MarginalModel:
         )
 
     @property
+    def total_sigma(self) -> float:
+        """Noise of the number of rows: of the best mean of the sums of one-way counts, in rows."""
+        precision = sum(
+            1.0 / (m.values.size * m.sigma**2) for m in self.measurements if len(m.attributes) == 1
+        )
+        return 1.0 / math.sqrt(precision)
+
+    @property
     def measured(self) -> tuple[Measured, ...]:
         """What was measured, in order, for the evidence."""
         return tuple(

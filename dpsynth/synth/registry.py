@@ -59,6 +59,12 @@ def _best(
             where="synthesizer best, candidates",
             fix="For example candidates: [mst, independent].",
         )
+    if any("label" in options for options in asked):
+        raise InputError(
+            "take no label of their own.",
+            where="synthesizer best, candidates",
+            fix="Give the label to best: all of them are to model the same column well.",
+        )
     return BestSynthesizer(
         candidates=tuple(
             make(name, {"label": label} | options)
@@ -98,7 +104,7 @@ def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
         InputError: There is no such method or option, or an option is of the wrong type.
     """
     method = _find(name)
-    unknown = sorted(set(options) - set(method.options))
+    unknown = sorted(map(str, set(options) - set(method.options)))
     if unknown:
         raise InputError(
             f"has no option {', '.join(unknown)}.",

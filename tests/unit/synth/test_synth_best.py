@@ -63,6 +63,21 @@ def test_the_better_one_is_kept(names: tuple[str, ...], tmp_path: Path) -> None:
     assert registry.load_model(tmp_path).method == "mst"
 
 
+def test_like_candidates_are_told_apart_and_the_noise_of_the_total_is_of_the_chosen_one() -> None:
+    """Over 100 fits the squared standard errors sum to a chi-square of 100: outside (40, 185)
+    with probability below 1e-5. The events of all three together would make it three times that,
+    which passes once in 500 runs.
+    """
+    names = ("independent",) * 3
+    _, events, _ = fit(300, dependent=False, names=names)
+    assert {event.stage for _, event in events} == {
+        "independent: one-way", "independent 2: one-way", "independent 3: one-way", "choice",
+    }  # fmt: skip
+    models = [fit(300, dependent=False, names=names)[0] for _ in range(100)]
+    squares = sum(((model.total - 300) / model.total_sigma) ** 2 for model in models)
+    assert 40 < squares < 185
+
+
 def test_one_column_is_compared_by_itself() -> None:
     domain = Domain.from_sizes({"a": 4})
     rows = CodedTable.build(domain, np.zeros((1, 500), dtype=np.uint8))
@@ -73,7 +88,8 @@ def test_one_column_is_compared_by_itself() -> None:
 @pytest.mark.parametrize(
     "candidates",
     [[], ["mst"], "mst", None, ["mst", 3], ["mst", "best"], ["mst"] * 11, ["mst", "nobody"],
-     ["mst", {"name": "mst", "colour": "blue"}]],
+     ["mst", {"name": "mst", "colour": "blue"}], ["mst", {"name": "mst", 1: 2, "x": 3}],
+     ["mst", {"name": "mst", "label": "a"}]],
 )  # fmt: skip
 def test_candidates_that_are_none_are_refused(candidates: object) -> None:
     with pytest.raises(InputError):
@@ -94,9 +110,19 @@ def test_a_part_pays_from_the_whole_and_never_more() -> None:
     assert whole.remaining == pytest.approx(0.1, rel=1e-6)
     with pytest.raises(BudgetError):  # the part is spent
         part.measure(query, stage="two")
-    with pytest.raises(BudgetError):  # a part may be larger than what is left of the whole
-        whole.part(0.4, "other").measure(query, stage="one")
-    assert len(whole.events) == 1
+    with pytest.raises(BudgetError, match="Nothing was charged"):  # a part may be promised more
+        whole.part(0.4, "more").measure(query, stage="one")
+    other = whole.part(0.05, "other").part(0.02, "inner")
+    whole.measure([MarginalQuery(attributes=("a",), rho=0.09)], stage="own")
+    small = [MarginalQuery(attributes=("a",), rho=0.02)]
+    with pytest.raises(BudgetError):  # what the part may spend is gone from the whole
+        whole.part(0.02, "late").measure(small, stage="one")
+    whole.part(0.003, "last").measure([MarginalQuery(attributes=("a",), rho=0.003)], stage="one")
+    other.measure([MarginalQuery(attributes=("a",), rho=0.001)], stage="one")
+    stages = [event.stage for _, event in whole.events]
+    assert stages == ["trial: one", "own", "last: one", "other: inner: one"]
     whole.close()
+    with pytest.raises(InputError, match="closed"):  # a part dies with the whole
+        other.measure(small, stage="late")
     with pytest.raises(InputError, match="closed"):
-        whole.part(0.01, "late")
+        whole.part(0.001, "late")
