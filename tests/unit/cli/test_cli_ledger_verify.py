@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,21 +19,6 @@ def _anchor(books: Books, name: str = "anchor.json") -> Path:
     file = books.folder / name
     assert books.call("ledger", "anchor", "--out", str(file)).code == 0
     return file
-
-
-def _tamper(path: Path, *statements: str) -> None:
-    connection = sqlite3.connect(path)
-    triggers = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-    ).fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(statement)
-    for _, sql in triggers:
-        connection.execute(sql)
-    connection.commit()
-    connection.close()
 
 
 def _fault(books: Books, *arguments: str) -> tuple[str, str]:
@@ -86,8 +71,10 @@ def test_a_bundle_is_an_anchor(books: Books, tmp_path: Path, place: str) -> None
         ("DELETE FROM entries WHERE seq > 6", "rolled back"),
     ],
 )  # fmt: skip
-def test_damage_is_named(books: Books, statement: str, words: str) -> None:
-    _tamper(books.path, statement)
+def test_damage_is_named(
+    books: Books, tamper_file: Callable[..., None], statement: str, words: str
+) -> None:
+    tamper_file(books.path, statement)
     fault, text = _fault(books)
     assert fault == "damaged" and words in text
     shown = books.call("ledger", "verify")
@@ -95,8 +82,8 @@ def test_damage_is_named(books: Books, statement: str, words: str) -> None:
     assert books.call("ledger", "status").code == 5
 
 
-def test_reordered_entries_are_named(books: Books) -> None:
-    _tamper(
+def test_reordered_entries_are_named(books: Books, tamper_file: Callable[..., None]) -> None:
+    tamper_file(
         books.path,
         "UPDATE entries SET seq = -4 WHERE seq = 4",
         "UPDATE entries SET seq = 4 WHERE seq = 5",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -101,22 +100,11 @@ def reserve(ledger: Ledger) -> Callable[..., Reservation]:
 
 
 @pytest.fixture
-def tamper(path: Path) -> Callable[..., None]:
-    """Run SQL on the file as an attacker would: without the triggers, which are put back."""
+def tamper(path: Path, tamper_file: Callable[..., None]) -> Callable[..., None]:
+    """Run SQL on the file of the test, or on another, as an attacker would."""
 
     def call(*statements: str, file: Path = path) -> None:
-        connection = sqlite3.connect(file)
-        triggers = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.execute(statement)
-        for _, sql in triggers:
-            connection.execute(sql)
-        connection.commit()
-        connection.close()
+        tamper_file(file, *statements)
 
     return call
 
