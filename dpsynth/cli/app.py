@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -83,6 +82,8 @@ app = typer.Typer(
 def _version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
+        from importlib.metadata import version
+
         say(f"dpsynth {version('dpsynth')}")
         raise typer.Exit
 

@@ -8,16 +8,20 @@ too small and a rho never too large. Derivations: docs/accounting.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.conversion import (
+    best_order,
+    check_loss,
+    epsilon_at,
+    tight_epsilon,
+)
 from dpsynth.privacy.losses import Loss, total_loss, true_loss
 from dpsynth.privacy.mechanisms import opendp
 from dpsynth.privacy.numbers import float_down, float_up
@@ -26,100 +30,13 @@ __all__ = [
     "Loss",
     "cross_check",
     "epsilon",
-    "epsilon_at",
     "group_epsilon",
-    "renyi_order",
     "rho_for",
-    "tight_delta",
-    "tight_epsilon",
     "total_loss",
     "true_loss",
 ]
 
 TOLERANCE = 0.02
-_OUTWARD = 1.0 + 1e-12
-Floats = NDArray[np.float64]
-
-
-def renyi_order(rho: float, delta: float) -> float:
-    """Return the Renyi order at which rho-zCDP converts to (epsilon, delta) best."""
-    return 1.0 + _best_order(rho, delta)[1]
-
-
-def epsilon_at(order: float, rho: float, delta: float) -> float:
-    """Return the epsilon at delta of a Renyi bound ``order * rho`` at that order alone.
-
-    One order that is fixed before the first release is what an adaptive filter may use (Feldman &
-    Zrnic 2021; Lecuyer 2021); the best order in hindsight is not. A divergence so small that the
-    total variation, at most ``sqrt(1 - exp(-order * rho))`` (Bretagnolle & Huber), stays below
-    delta needs no epsilon at all.
-    """
-    if not (math.isfinite(order) and order > 1):
-        raise InputError("must be finite and above 1.", where="order")
-    _check(rho, delta)
-    if -math.expm1(-order * rho) < delta**2:
-        return 0.0
-    bound = order * rho + (-math.log(delta) - math.log(order)) / (order - 1.0)
-    return max(0.0, bound + math.log1p(-1.0 / order)) * _OUTWARD + 1e-15
-
-
-def tight_epsilon(rho: float, delta: float) -> float:
-    """Return the smallest epsilon that rho-zCDP implies at delta, by our own code.
-
-    ``inf over alpha > 1 of alpha rho + log(1/(alpha delta)) / (alpha-1) + log(1 - 1/alpha)``
-    (Canonne, Kamath & Steinke 2020, Proposition 12). Each alpha gives a valid bound, so a search
-    that misses the best one is only a little larger.
-    """
-    _check(rho, delta)
-    return max(_best_order(rho, delta)[0], 0.0) * _OUTWARD + 1e-15
-
-
-def tight_delta(rho: float, epsilon: float) -> float:
-    """Return the smallest delta that rho-zCDP implies at epsilon, by our own code.
-
-    ``inf over a > 1 of exp((a-1) (a rho - epsilon)) / a * (1 - 1/a)**(a-1)``, the same proposition
-    read the other way.
-    """
-    _check(rho, 0.5)
-    if not epsilon >= 0:
-        raise InputError("must be at least 0.", where="epsilon")
-    if rho == 0 or math.isinf(epsilon):
-        return 0.0
-
-    def log_delta(less_one: Floats) -> Floats:
-        alpha = 1.0 + less_one
-        exponent: Floats = less_one * (alpha * rho - epsilon + np.log1p(-1.0 / alpha))
-        return exponent - np.log(alpha)
-
-    best = _minimise(log_delta)[0]
-    # An exponent of size t is rounded by t ulps.
-    return min(1.0, math.exp(min(best + 1e-12 + 1e-15 * abs(best), 0.0)))
-
-
-def _best_order(rho: float, delta: float) -> tuple[float, float]:
-    """Return the smallest bound found, and alpha - 1 of the order that gives it."""
-
-    def bound(less_one: Floats) -> Floats:
-        alpha = 1.0 + less_one
-        first: Floats = alpha * rho + (-math.log(delta) - np.log(alpha)) / less_one
-        return first + np.log1p(-1.0 / alpha)
-
-    return _minimise(bound)
-
-
-def _minimise(bound: Callable[[Floats], Floats]) -> tuple[float, float]:
-    """Return the smallest value found of a function of alpha - 1, and where."""
-    low, high = math.log(1e-4), math.log(1e10)
-    best, order = math.inf, 1.0
-    for points in (601, 201, 201):
-        offset = np.linspace(low, high, points)
-        less_one = np.exp(offset)
-        found = bound(less_one)
-        index = int(np.argmin(found))
-        if found[index] < best:
-            best, order = float(found[index]), float(less_one[index])
-        low, high = float(offset[max(index - 1, 0)]), float(offset[min(index + 1, points - 1)])
-    return best, order
 
 
 def cross_check(loss: Loss | float, delta: float) -> list[tuple[str, float]]:
@@ -253,19 +170,19 @@ def _rdp_epsilon(rho: float, delta: float, orders: list[float]) -> float:
 
 def _orders(rho: float, delta: float) -> list[float]:
     """Return orders around the best one: the defaults are too coarse for small rho."""
-    best = _best_order(rho, delta)[1]
+    best = best_order(rho, delta)[1]
     return [1.0 + best * float(factor) for factor in np.linspace(0.9, 1.1, 21)]
 
 
 def _pure(rho: float) -> Loss:
     """Return the loss of a pure zCDP rho."""
-    _check(rho, 0.5)
+    check_loss(rho, 0.5)
     return Loss(rho=Fraction(rho))
 
 
 def _left(loss: Loss, delta: float) -> float:
     """Return what the own delta of a loss leaves of `delta`, rounded down."""
-    _check(0.0, delta)
+    check_loss(0.0, delta)
     left = float_down(Fraction(delta) - loss.delta) if loss.delta else delta
     if left <= 0:
         raise InputError(
@@ -274,9 +191,3 @@ def _left(loss: Loss, delta: float) -> float:
             fix="Raise a threshold, or declare a larger delta.",
         )
     return left
-
-
-def _check(rho: float, delta: float) -> None:
-    """Refuse what is no loss or no delta."""
-    if rho < 0 or not math.isfinite(rho) or not 0 < delta < 1:
-        raise InputError("Only a finite rho of at least 0 and a delta in (0, 1) can be converted.")

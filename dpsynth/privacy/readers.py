@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import epsilon, tight_delta
+from dpsynth.privacy.accountant import epsilon
+from dpsynth.privacy.conversion import tight_delta
 from dpsynth.privacy.events import (
     Event,
     GaussianEvent,

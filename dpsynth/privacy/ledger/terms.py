@@ -13,6 +13,7 @@ from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_epsilon
 from dpsynth.privacy.numbers import float_down, parse_decimal
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.results import decimal_string
@@ -142,8 +143,6 @@ class LineageTerms:
             InputError: The delta for discovery leaves nothing of a cap's delta.
             SelfTestError: The accountants disagree.
         """
-        from dpsynth.privacy.accountant import renyi_order
-
         cap = Cap.of(total, discovery_delta=discovery_delta)
         return cls(
             lineage=lineage,
@@ -217,8 +216,6 @@ class LineageTerms:
 @lru_cache(maxsize=1024)
 def reached(rho: float, delta: float, order: float | None = None) -> float:
     """Return the epsilon of rho at delta: of zCDP at the best order, or at one order alone."""
-    from dpsynth.privacy.accountant import epsilon_at, tight_epsilon
-
     return tight_epsilon(rho, delta) if order is None else epsilon_at(order, rho, delta)
 
 

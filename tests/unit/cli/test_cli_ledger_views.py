@@ -11,8 +11,8 @@ from ledger_books import Books, spend
 from rich.cells import cell_len
 
 from dpsynth.cli.ledger_figures import burn_down, joint, recipients
-from dpsynth.privacy.accountant import tight_epsilon
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.ledger import Ledger, LineageTerms
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 

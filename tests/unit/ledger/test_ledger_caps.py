@@ -10,15 +10,9 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import (
-    Loss,
-    epsilon_at,
-    renyi_order,
-    rho_for,
-    tight_epsilon,
-    total_loss,
-)
+from dpsynth.privacy.accountant import Loss, rho_for, total_loss
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_epsilon
 from dpsynth.privacy.events import GaussianEvent, PoissonGaussianEvent, ThresholdEvent
 from dpsynth.privacy.ledger import Cap, Caps, Currency, Kind, Ledger, LedgerKey, LineageTerms
 from dpsynth.privacy.ledger.audit import price

@@ -10,9 +10,10 @@ import pytest
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy import accountant, calibrate
-from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, tight_epsilon, total_loss
+from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
+from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent, from_json
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 

@@ -19,7 +19,7 @@ from scipy.stats import norm
 
 from dpsynth.errors import InputError
 from dpsynth.privacy import meaning
-from dpsynth.privacy.accountant import epsilon_at
+from dpsynth.privacy.conversion import epsilon_at
 from dpsynth.privacy.events import (
     Event,
     GaussianEvent,

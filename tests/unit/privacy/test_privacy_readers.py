@@ -16,7 +16,7 @@ from exact_curves import (
 )
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import tight_epsilon
+from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.events import (
     Event,
     GaussianEvent,
