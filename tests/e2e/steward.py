@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from dpsynth.cli import main
 from dpsynth.signing.keys import init_trial_authority
 
+DEFAULT_POLICY = Path(__file__).parents[2] / "policies" / "default.yaml"
 PASSPHRASE = "a trial passphrase"
 DICTIONARY = """\
 version: 1
@@ -63,6 +65,17 @@ def write_csv(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] =
         writer.writerows(rows)
 
 
+def without_verdicts(policy: str) -> str:
+    """Return a policy's text without the gates that judge attacks.
+
+    An attack accuses an honest release in one run of a thousand, on purpose. What these tests look
+    at is everything else; a suite of some 60 releases that were all judged would fail at random.
+    """
+    tree = yaml.safe_load(policy)
+    tree["gates"] = [g for g in tree["gates"] if not g["metric"].startswith("attacks.")]
+    return yaml.safe_dump(tree, sort_keys=False)
+
+
 @dataclass
 class Answer:
     """What one call of the command line came to."""
@@ -104,13 +117,14 @@ class Desk:
         return Answer(code, captured.out, captured.err)
 
     def release(self, *more: str, name: str = "clinic") -> Answer:
-        """Run a release at epsilon 1 unless `more` says otherwise."""
+        """Run a release at epsilon 1, without verdicts on attacks, unless `more` says otherwise."""
         defaults = {
             "--data": str(self.folder / "data.csv"),
             "--dictionary": str(self.folder / "dictionary.yaml"),
             "--epsilon": "1",
             "--delta": "1e-6",
             "--lineage": "clinic",
+            "--policy": str(self.folder / "default.yaml"),
             "--name": name,
             "--out": str(self.folder / name),
             "--ledger": str(self.ledger),
@@ -131,6 +145,7 @@ def furnish(folder: Path, count: int = 4000) -> None:
     write_csv(folder / "data.csv", rows_of(count))
     (folder / "dictionary.yaml").write_text(DICTIONARY, encoding="utf-8")
     (folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    (folder / "default.yaml").write_text(without_verdicts(DEFAULT_POLICY.read_text("utf-8")))
     init_trial_authority(
         folder / "keys", organisation="Test clinic", passphrase=PASSPHRASE.encode(), days=30
     )

@@ -54,6 +54,7 @@ def test_json_answers(desk: Desk) -> None:
     answer = desk.run(
         *"release --json --epsilon 1 --delta 1e-6 --lineage clinic --name clinic".split(),
         "--data", "data.csv", "--dictionary", "dictionary.yaml", "--passphrase-file", "passphrase",
+        "--policy", "default.yaml",
     )  # fmt: skip
     assert answer.code == 0, answer.text
     told = json.loads(answer.out)
