@@ -18,11 +18,12 @@ FOLDERS = {"dpsynth": ROOT / "dpsynth"} | {
 }
 STANDARD = sys.stdlib_module_names
 
-BASE = {"errors", "results", "yamlfile"}
+BASE = {"errors", "newfile", "results", "yamlfile"}
 # unit -> (units of dpsynth that it may import, third-party packages that it may import)
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "results": ({"errors"}, set()),
+    "newfile": ({"errors"}, set()),
     "yamlfile": ({"errors"}, {"yaml"}),
     "schema": (BASE, {"numpy", "pyarrow"}),
     "sources": (BASE | {"schema"}, {"numpy", "numba", "pyarrow"}),

@@ -11,11 +11,12 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
-from dpsynth.cli.files import lines_of, new_file
+from dpsynth.cli.files import lines_of
 from dpsynth.cli.ledger_figures import left_share
 from dpsynth.cli.ledger_json import head_json, lineage_json
 from dpsynth.cli.ledger_view import head_text, percent, plain
 from dpsynth.errors import InputError
+from dpsynth.newfile import new_file
 from dpsynth.places import (
     anchors,
     ledger_key,

@@ -12,11 +12,12 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
-from dpsynth.cli.files import lines_of, new_file
+from dpsynth.cli.files import lines_of
 from dpsynth.cli.ledger_figures import is_copy
 from dpsynth.cli.ledger_json import head_json
 from dpsynth.cli.ledger_view import head_text, plain, say_copy
 from dpsynth.errors import InputError, LedgerDamagedError
+from dpsynth.newfile import new_file
 from dpsynth.places import anchors, read_ledger
 from dpsynth.privacy.ledger import Anchors, Entry, Head
 from dpsynth.privacy.ledger.book import now

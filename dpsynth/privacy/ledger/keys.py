@@ -6,8 +6,6 @@ can only change the ledger's file cannot rebuild its chain.
 
 from __future__ import annotations
 
-import os
-import secrets
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from dpsynth.errors import InputError
+from dpsynth.newfile import new_file
 
 
 class LedgerKey:
@@ -78,27 +77,14 @@ class LedgerKey:
             BestAvailableEncryption(secret) if secret else NoEncryption()
         )
         content = key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                # A link, unlike a rename, never replaces a key that another process just made.
-                os.link(draft, path)
-            finally:
-                draft.unlink()
-        except FileExistsError:
-            raise InputError(
-                "exists already.", where=str(path), fix="A key is never overwritten."
-            ) from None
         except OSError as error:
             raise InputError(
-                f"The ledger's key cannot be written ({type(error).__name__}).", where=str(path)
+                f"cannot be written ({type(error).__name__}).", where=str(path)
             ) from None
+        with new_file(path) as file:
+            file.write(content.decode("ascii"))
         return key
 
     def sign(self, message: bytes) -> bytes:

@@ -46,7 +46,7 @@ def test_a_key_is_written_once_and_for_the_owner(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert [p.name for p in file.parent.iterdir()] == ["ledger.pem"], "no draft is left"
     content = file.read_bytes()
-    with pytest.raises(InputError, match="never overwritten"):
+    with pytest.raises(InputError, match="Nothing is overwritten"):
         LedgerKey.create(file)
     assert file.read_bytes() == content
     assert LedgerKey.load(file).public == key.public and len(key.public) == 64
