@@ -18,6 +18,7 @@ def _observe(desk: Desk, name: str) -> tuple[str, dict[str, object]]:
     assert answer.code == 0, answer.text
     bundle = desk.folder / name
     words = re.sub(r"[0-9A-F]{10}|\d[\d.]*", "#", answer.text.replace(name, "NAME"))
+    words = re.sub(r"\[ +#", "[#", words)  # a step that begins after ten seconds is one wider
     with np.load(next((bundle / "internal" / "model").glob("*.npz")), allow_pickle=False) as arrays:
         one_ways = sorted(key for key in arrays.files if arrays[key].ndim == 1)
     evidence = json.loads(_attachment(bundle))
