@@ -100,7 +100,7 @@ def fit(
     def dual(scaled: Floats) -> tuple[float, Floats]:
         theta = scaled * scale
         state = passer.calibrate([*np.split(theta, cuts), *fixed])
-        expected = np.concatenate(passer.marginals(state)[: len(observations)]) * total
+        expected = np.concatenate(state.marginals[: len(observations)]) * total
         np.add(expected - values, ridge * theta, out=gradient)
         value = total * state.log_z - theta @ values + 0.5 * ridge @ theta**2
         return float(value), gradient * scale
@@ -120,7 +120,7 @@ def fit(
     theta = np.split(np.asarray(result.x) * scale, cuts)
     potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
     state = passer.calibrate([*theta, *fixed])
-    return GraphicalModel.calibrated(domain, scopes, [*potentials, *fixed], tree, state)
+    return GraphicalModel.calibrated(domain, scopes, [*potentials, *fixed], passer, state)
 
 
 def _positive(prior: Floats) -> Floats:

@@ -1,10 +1,10 @@
 """Exact marginals of a graphical model by message passing on its junction tree.
 
-Follows the two-pass (Hugin) schedule of Lauritzen and Spiegelhalter (1988). Tables are flat; an
-int32 index map per clique says which cell of a factor or separator each cell of the clique falls
-into, so that the hot loops are only multiply-gather and scatter-add, and exp is taken on the small
-factors. What may never be true: a silent underflow. Every message is normalised, and where one
-falls below 1e-250 the whole pass is done again in the log domain.
+Follows the two-pass (Hugin) schedule of Lauritzen and Spiegelhalter (1988). What a clique
+multiplies on the way up, its potentials and the messages of its children, are the very sets that it
+is summed to on the way down, so both share one layout. What may never be true: a silent underflow.
+Every message is normalised, and where one falls below 1e-250 the whole pass is done again in the
+log domain.
 """
 
 from __future__ import annotations
@@ -14,72 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from dpsynth.synth.pgm.junction_tree import JunctionTree, Scope
+from dpsynth.synth.pgm.layout import Layout
 
 Floats = NDArray[np.float64]
-Index = NDArray[np.int32]
+Integers = NDArray[np.int64]
 
 # Factors and messages are at most 1, so a cell lost to underflow weighs less than 1e-300. While
 # every raw message entry stays above this floor, that loss is below 1e-50 of any marginal.
 _FLOOR = 1e-250
-
-
-@njit(cache=True)
-def _gather_multiply(table: Floats, factor: Floats, index: Index) -> None:
-    for i in range(table.size):
-        table[i] *= factor[index[i]]
-
-
-@njit(cache=True)
-def _scatter_add(table: Floats, index: Index, size: int) -> Floats:
-    out = np.zeros(size)
-    for i in range(table.size):
-        out[index[i]] += table[i]
-    return out
-
-
-@njit(cache=True)
-def _gather_add(table: Floats, factor: Floats, index: Index) -> None:
-    for i in range(table.size):
-        table[i] += factor[index[i]]
-
-
-@njit(cache=True)
-def _scatter_logsumexp(table: Floats, index: Index, size: int) -> Floats:
-    top = np.full(size, -np.inf)
-    for i in range(table.size):
-        top[index[i]] = max(top[index[i]], table[i])
-    out = np.zeros(size)
-    for i in range(table.size):
-        out[index[i]] += np.exp(table[i] - top[index[i]])
-    return top + np.log(out)
-
-
-def index_map(sizes: Sequence[int], clique: Scope, scope: Scope) -> Index:
-    """Map each cell of `clique` to its cell of `scope`, both in C order.
-
-    Args:
-        sizes: Number of codes of each attribute.
-        clique: Axis order of the large table.
-        scope: Axis order of the small table, a subset of `clique`.
-
-    Returns:
-        int32 array of shape (cells of the clique,).
-    """
-    strides = {}
-    step = 1
-    for a in reversed(scope):
-        strides[a] = step
-        step *= sizes[a]
-    index = np.zeros((1,) * len(clique), dtype=np.int32)
-    for axis, a in enumerate(clique):
-        shape = [1] * len(clique)
-        shape[axis] = sizes[a]
-        index = index + (np.arange(sizes[a], dtype=np.int32) * strides.get(a, 0)).reshape(shape)
-    return np.ascontiguousarray(index, dtype=np.int32).ravel()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,18 +33,20 @@ class Calibrated:
 
     Attributes:
         log_z: Logarithm of the sum over all cells of the product of the factors.
-        beliefs: Flat marginal probabilities of each clique.
+        tables: Marginal probabilities of each clique, flat, see :meth:`MessagePasser.beliefs`.
+        marginals: Marginal probabilities of each factor's scope, flat.
     """
 
     log_z: float
-    beliefs: tuple[Floats, ...]
+    tables: tuple[Floats, ...]
+    marginals: tuple[Floats, ...]
 
 
 class MessagePasser:
-    """Index maps of one junction tree and its factors, made once and used for every pass."""
+    """The layout of one junction tree and its factors, made once and used for every pass."""
 
     def __init__(self, sizes: Sequence[int], tree: JunctionTree, scopes: Sequence[Scope]) -> None:
-        """Build the maps.
+        """Lay out the factors.
 
         Args:
             sizes: Number of codes of each attribute.
@@ -107,23 +54,32 @@ class MessagePasser:
             scopes: Attribute numbers of each factor, in the axis order of its table.
         """
         self.tree = tree
-        self.cells = [math.prod(sizes[a] for a in clique) for clique in tree.cliques]
-        self._homes = [tree.home(scope) for scope in scopes]
-        self._sizes = [math.prod(sizes[a] for a in scope) for scope in scopes]
-        self._maps = [
-            index_map(sizes, tree.cliques[home], scope)
-            for home, scope in zip(self._homes, scopes, strict=True)
+        # The longest axis last: the loops run along it. Separators have the same order.
+        order = sorted(range(len(sizes)), key=lambda a: (sizes[a], a))
+        place = {a: i for i, a in enumerate(order)}
+        self._axes = [tuple(sorted(c, key=place.__getitem__)) for c in tree.cliques]
+        between = [tuple(sorted(s, key=place.__getitem__)) for s in tree.separators]
+        self._shapes = [tuple(sizes[a] for a in axes) for axes in self._axes]
+        cells = [math.prod(shape) for shape in self._shapes]
+        held: list[list[Scope]] = [[] for _ in tree.cliques]
+        self._places: list[tuple[int, int]] = []  # clique and number of each factor
+        for scope in scopes:
+            fitting = [n for n, clique in enumerate(tree.cliques) if set(scope) <= set(clique)]
+            home = min(fitting, key=lambda n: (cells[n], n))
+            self._places.append((home, len(held[home])))
+            held[home].append(scope)
+        self._slots = [0] * len(cells)  # number of a message among the tables of the parent
+        for clique in range(1, len(cells)):
+            parent = tree.parents[clique]
+            self._slots[clique] = len(held[parent])
+            held[parent].append(between[clique])
+        self._layouts = [
+            Layout(sizes, axes, own) for axes, own in zip(self._axes, held, strict=True)
         ]
-        self._below: list[Index] = []  # clique -> its separator
-        self._above: list[Index] = []  # parent -> the same separator
-        self._separators: list[int] = []
-        for clique, parent, separator in zip(
-            tree.cliques, tree.parents, tree.separators, strict=True
-        ):
-            above = tree.cliques[max(parent, 0)]
-            self._below.append(index_map(sizes, clique, separator))
-            self._above.append(index_map(sizes, above, separator))
-            self._separators.append(math.prod(sizes[a] for a in separator))
+        self._separators = [
+            Layout(sizes, axes, [separator])
+            for axes, separator in zip(self._axes, between, strict=True)
+        ]
 
     def calibrate(self, potentials: Sequence[Floats]) -> Calibrated:
         """Return all clique marginals of the product of exp(potentials).
@@ -134,53 +90,76 @@ class MessagePasser:
         linear = self._calibrate_linear(potentials)
         return linear if linear is not None else self._calibrate_log(potentials)
 
-    def marginals(self, calibrated: Calibrated) -> list[Floats]:
-        """Return the flat marginal probabilities of each factor's scope."""
-        return [
-            _scatter_add(calibrated.beliefs[home], index, size)
-            for home, index, size in zip(self._homes, self._maps, self._sizes, strict=True)
-        ]
+    def beliefs(self, calibrated: Calibrated) -> tuple[Floats, ...]:
+        """Return the marginal probabilities of each clique, axes as the tree names them."""
+        return tuple(
+            np.ascontiguousarray(table.reshape(shape).transpose([axes.index(a) for a in clique]))
+            for table, shape, axes, clique in zip(
+                calibrated.tables, self._shapes, self._axes, self.tree.cliques, strict=True
+            )
+        )
 
     def _calibrate_linear(self, potentials: Sequence[Floats]) -> Calibrated | None:
         """Multiply and add; None where a message leaves the safe range."""
-        tables = [np.ones(cells) for cells in self.cells]
+        factors = [np.ones(layout.cells) for layout in self._layouts]
         log_z = 0.0
-        for potential, home, index in zip(potentials, self._homes, self._maps, strict=True):
+        for potential, (home, number) in zip(potentials, self._places, strict=True):
             shift = float(potential.max())
             log_z += shift
-            _gather_multiply(tables[home], np.exp(potential - shift), index)
-        sent: list[Floats] = [np.ones(1)] * len(tables)
+            self._layouts[home].put(factors[home], number, np.exp(potential - shift))
+        tables: list[Floats] = [np.zeros(0)] * len(factors)
+        sent: list[Floats] = [np.ones(1)] * len(factors)
         for c in range(len(tables) - 1, 0, -1):
-            message = _scatter_add(tables[c], self._below[c], self._separators[c])
+            tables[c] = self._layouts[c].product(factors[c])
+            message = self._separators[c].sums(tables[c])
             if not message.min() > _FLOOR:
                 return None
             scale = float(message.sum())
             log_z += math.log(scale)
             sent[c] = message
-            _gather_multiply(tables[self.tree.parents[c]], message / scale, self._above[c])
+            parent = self.tree.parents[c]
+            self._layouts[parent].put(factors[parent], self._slots[c], message / scale)
+        tables[0] = self._layouts[0].product(factors[0])
         scale = float(tables[0].sum())
         if not scale > _FLOOR:
             return None
-        log_z += math.log(scale)
         tables[0] /= scale
-        for c in range(1, len(tables)):
-            above = _scatter_add(tables[self.tree.parents[c]], self._above[c], self._separators[c])
-            _gather_multiply(tables[c], above / sent[c], self._below[c])
-        return Calibrated(log_z=log_z, beliefs=tuple(tables))
+        sums: list[Floats] = []
+        for c, layout in enumerate(self._layouts):
+            if c > 0:
+                parent = self.tree.parents[c]
+                above = self._layouts[parent].get(sums[parent], self._slots[c])
+                self._separators[c].scale(tables[c], above / sent[c])
+            sums.append(layout.sums(tables[c]))
+        return self._result(log_z + math.log(scale), tables, sums)
 
     def _calibrate_log(self, potentials: Sequence[Floats]) -> Calibrated:
         """Do the same pass on logarithms: slower, never under- or overflows."""
-        tables = [np.zeros(cells) for cells in self.cells]
-        for potential, home, index in zip(potentials, self._homes, self._maps, strict=True):
-            _gather_add(tables[home], potential, index)
-        sent: list[Floats] = [np.zeros(1)] * len(tables)
-        for c in range(len(tables) - 1, 0, -1):
-            sent[c] = _scatter_logsumexp(tables[c], self._below[c], self._separators[c])
-            _gather_add(tables[self.tree.parents[c]], sent[c], self._above[c])
+        factors = [np.zeros(layout.cells) for layout in self._layouts]
+        for potential, (home, number) in zip(potentials, self._places, strict=True):
+            self._layouts[home].put(factors[home], number, potential)
+        tables: list[Floats] = [np.zeros(0)] * len(factors)
+        sent: list[Floats] = [np.zeros(1)] * len(factors)
+        for c in range(len(tables) - 1, -1, -1):
+            tables[c] = self._layouts[c].log_product(factors[c])
+            if c > 0:
+                sent[c] = self._separators[c].log_sum(tables[c], 0)
+                parent = self.tree.parents[c]
+                self._layouts[parent].put(factors[parent], self._slots[c], sent[c])
         log_z = float(np.logaddexp.reduce(tables[0]))
         tables[0] -= log_z
         for c in range(1, len(tables)):
             parent = self.tree.parents[c]
-            above = _scatter_logsumexp(tables[parent], self._above[c], self._separators[c])
-            _gather_add(tables[c], above - sent[c], self._below[c])
-        return Calibrated(log_z=log_z, beliefs=tuple(np.exp(table) for table in tables))
+            above = self._layouts[parent].log_sum(tables[parent], self._slots[c])
+            tables[c] += self._separators[c].log_product(above - sent[c])
+        tables = [np.exp(table) for table in tables]
+        sums = [layout.sums(t) for layout, t in zip(self._layouts, tables, strict=True)]
+        return self._result(log_z, tables, sums)
+
+    def _result(self, log_z: float, tables: list[Floats], sums: list[Floats]) -> Calibrated:
+        """Return the result of a pass, with the marginals in the order of the factors."""
+        return Calibrated(
+            log_z=log_z,
+            tables=tuple(tables),
+            marginals=tuple(self._layouts[h].get(sums[h], n) for h, n in self._places),
+        )

@@ -68,7 +68,7 @@ class GraphicalModel:
         tree = junction_tree(sizes, numbers)
         passer = MessagePasser(sizes, tree, numbers)
         calibrated = passer.calibrate([np.ascontiguousarray(p).ravel() for p in potentials])
-        return cls.calibrated(domain, scopes, potentials, tree, calibrated)
+        return cls.calibrated(domain, scopes, potentials, passer, calibrated)
 
     @classmethod
     def calibrated(
@@ -76,20 +76,16 @@ class GraphicalModel:
         domain: Domain,
         scopes: Sequence[Sequence[str]],
         potentials: Sequence[Floats],
-        tree: JunctionTree,
+        passer: MessagePasser,
         calibrated: Calibrated,
     ) -> GraphicalModel:
         """Wrap the result of a message pass that has been done already."""
-        sizes = [a.size for a in domain]
         return cls(
             domain=domain,
             scopes=tuple(tuple(scope) for scope in scopes),
             potentials=tuple(potentials),
-            tree=tree,
-            beliefs=tuple(
-                belief.reshape([sizes[a] for a in clique])
-                for belief, clique in zip(calibrated.beliefs, tree.cliques, strict=True)
-            ),
+            tree=passer.tree,
+            beliefs=passer.beliefs(calibrated),
             log_z=calibrated.log_z,
         )
 
