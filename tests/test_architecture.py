@@ -33,7 +33,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # The places of ledger, keys and anchors: apart from `pipeline`, which loads everything.
     "places": ({"errors", "privacy"}, {"platformdirs"}),
-    "synth": (BASE | {"schema", "sources", "privacy"}, {"numpy", "numba", "scipy"}),
+    "synth": (
+        BASE | {"schema", "sources", "privacy"},
+        {"numpy", "numba", "scipy", "threadpoolctl"},
+    ),
     "fidelity": (
         BASE | {"schema", "sources"},
         {"numpy", "numba", "scipy", "sklearn", "pandas", "threadpoolctl"},

@@ -64,7 +64,10 @@ FidelityShare = Annotated[
     typer.Option("--fidelity-share", help="Share of the budget that measures the published error."),
 ]
 Method = Annotated[
-    str | None, typer.Option("--synthesizer", help="mst, independent or best (default: mst).")
+    str | None,
+    typer.Option(
+        "--synthesizer", help="cliquetree, mst, independent or best (default: cliquetree)."
+    ),
 ]
 PolicyOption = Annotated[
     str | None, typer.Option("--policy", help="Name of a shipped policy, or a YAML file.")

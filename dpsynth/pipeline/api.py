@@ -97,7 +97,7 @@ class Synthesizer:
     No attack is run and nothing is certified: that is what :func:`release` is for.
 
     Args:
-        name: Registered method, for example ``mst``.
+        name: Registered method, for example ``cliquetree``.
         epsilon: Privacy loss of the fit; no default.
         delta: At most 1e-6; no default.
         dictionary: Path of dictionary.yaml.

@@ -82,7 +82,7 @@ class ReleaseSettings:
     total_delta: float | str | None = None
     discovery_share: float = 0.1
     fidelity_share: float = 0.05
-    synthesizer: str = "mst"
+    synthesizer: str = "cliquetree"
     options: Mapping[str, Any] = field(default_factory=dict)
     rows: int | None = None
     format: str | None = None
@@ -218,7 +218,7 @@ def load_settings(path: Path) -> ReleaseSettings:
         total_delta=total.get("delta"),
         discovery_share=_number(section["privacy"].get("discovery_share", 0.1), "discovery_share"),
         fidelity_share=_number(section["privacy"].get("fidelity_share", 0.05), "fidelity_share"),
-        synthesizer=str(method.pop("name", "mst")),
+        synthesizer=str(method.pop("name", "cliquetree")),
         options=method,
         rows=None if rows == "auto" else _integer(rows, "output.rows"),
         format=section["output"].get("format"),

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from dpsynth.errors import BudgetError, InputError, SelfTestError
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for, threshold_for
 from dpsynth.privacy.events import (
+    ChargesEvents,
     Event,
     GaussianEvent,
     ScoresEvent,
@@ -56,14 +57,6 @@ Counts = NDArray[np.int64]
 
 MAX_CELLS_PER_MARGINAL = 100_000
 MAX_CELLS_PER_RUN = 1_000_000
-
-
-class ChargesEvents(Protocol):
-    """What pays for events: a ledger's Reservation, or one in memory for public data."""
-
-    def charge(self, events: Sequence[Event]) -> int:
-        """Charge events durably and return the number of the entry; BudgetError if it cannot."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -162,6 +155,16 @@ class Curator:
         return float_down(Fraction(self._rho) - self._spent.rho)
 
     @property
+    def unit_rows(self) -> int:
+        """Rows of one unit at most. Public."""
+        return self._rows
+
+    @property
+    def cells_left(self) -> int:
+        """Cells that may still be measured."""
+        return MAX_CELLS_PER_RUN - self._cells
+
+    @property
     def events(self) -> tuple[tuple[int, Event], ...]:
         """What was charged so far: (number of the ledger entry, event). Public."""
         return tuple(self._events)
@@ -172,9 +175,6 @@ class Curator:
         Args:
             rho: Budget of the part in zCDP rho.
             label: Stands before the stages of the part in the ledger.
-
-        Raises:
-            InputError: The Curator is closed.
         """
         part = Curator(
             self._open_table(), reservation=_Part(self), max_rows_per_unit=self._rows, rho=rho
@@ -368,7 +368,7 @@ class Curator:
                 f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
                 fix="Coarsen its attributes first.",
             )
-        if self._cells + sum(cells) > MAX_CELLS_PER_RUN:
+        if sum(cells) > self.cells_left:
             raise InputError(
                 f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
                 fix="Measure fewer or coarser marginals.",

@@ -11,9 +11,9 @@ Sensitivities are for one privacy unit with all its rows, under add/remove.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.numbers import parse_decimal
@@ -373,3 +373,11 @@ def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError("An event counts something that is not an integer.", where="event")
     return value
+
+
+class ChargesEvents(Protocol):
+    """What pays for events: a ledger's Reservation, or one in memory for public data."""
+
+    def charge(self, events: Sequence[Event]) -> int:
+        """Charge events durably and return the number of the entry; BudgetError if it cannot."""
+        ...

@@ -146,10 +146,10 @@ def free_share(shape: tuple[int, int], sums: tuple[float, float], variance: floa
     return round((rows + columns + (a - 1) * (b - 1)) / (a * b), 6)
 
 
-def bins_at_most(attribute: Attribute) -> int:
+def bins_at_most(attribute: Attribute, most: int = MAX_BINS) -> int:
     """Return the largest number of bins that ``numeric.coarsen`` makes of a column."""
-    line = min(attribute.n_ordered, MAX_BINS + 1)
-    return line + min(attribute.size - attribute.n_ordered, MAX_BINS)
+    line = min(attribute.n_ordered, most + 1)
+    return line + min(attribute.size - attribute.n_ordered, most)
 
 
 def one_way_noise(domain: Domain, rho: float, assumption: Assumption) -> ExpectedNoise:

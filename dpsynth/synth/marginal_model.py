@@ -65,15 +65,22 @@ class MarginalModel:
 
     @classmethod
     def from_measurements(
-        cls, method: str, one_ways: OneWays, pairs: Sequence[Measurement], rho: float
+        cls,
+        method: str,
+        one_ways: OneWays,
+        tables: Sequence[Measurement],
+        rho: float,
+        *,
+        before: MarginalModel | None = None,
     ) -> MarginalModel:
         """Fit the model.
 
         Args:
             method: Registered name of the synthesizer.
             one_ways: Fine one-way counts and the bins that follow from them.
-            pairs: Noisy counts of sets of attributes, in those bins.
+            tables: Noisy counts of sets of attributes, in those bins.
             rho: Budget of the fit, from which the weight of the prior follows.
+            before: A model of the first of these tables, from which the search goes on.
         """
         partitions = one_ways.partitions
         observations = [
@@ -89,7 +96,7 @@ class MarginalModel:
                 values=m.values.astype(np.float64),
                 variance=np.full(m.values.shape, m.sigma**2),
             )
-            for m in pairs
+            for m in tables
         ]
         coarse = one_ways.coarse_domain
         graph = fit(
@@ -98,6 +105,7 @@ class MarginalModel:
             prior=[counts / one_ways.total for counts in one_ways.coarse],
             total=one_ways.total,
             shrinkage=shrinkage_for(rho),
+            start=before.graph.potentials[: -len(coarse)] if before else (),
         )
         return cls(
             method=method,
@@ -106,7 +114,7 @@ class MarginalModel:
             partitions=partitions,
             graph=graph,
             fine=one_ways.fine,
-            measurements=(*one_ways.measurements, *pairs),
+            measurements=(*one_ways.measurements, *tables),
         )
 
     @property

@@ -63,13 +63,13 @@ def heavy_sigmas(cells: int) -> float:
     return max(HEAVY_SIGMAS, -float(ndtri(ndtr(-HEAVY_SIGMAS) * min(1.0, _HEAVY_CELLS / cells))))
 
 
-def max_bins_for(total: float, sigma: float) -> int:
+def max_bins_for(total: float, sigma: float, most: int = MAX_BINS) -> int:
     """Return how many bins a column may have in a pair whose cells have noise `sigma`.
 
     The cells of a pair of two such columns hold `sigma` rows on average: finer tables would be
-    noise. At least 2, at most MAX_BINS.
+    noise. At least 2, at most `most`.
     """
-    return int(min(MAX_BINS, max(2.0, math.sqrt(total / sigma))))
+    return int(min(most, max(2.0, math.sqrt(total / sigma))))
 
 
 def distribution(attribute: Attribute, estimate: Estimate, total: float) -> Floats:

@@ -153,7 +153,9 @@ def _tables(domain: Domain) -> list[tuple[Attribute, Codes | None]]:
     return tables
 
 
-def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = None) -> OneWays:
+def measure_one_ways(
+    curator: Curator, rho: float, *, pair_rho: float | None = None, max_bins: int = MAX_BINS
+) -> OneWays:
     """Spend `rho` on the counts of every column and derive total, distributions and bins.
 
     Args:
@@ -161,6 +163,7 @@ def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = N
         rho: Price of the stage.
         pair_rho: Price of one pair of columns, from which the number of bins follows; None where
             no pair will be measured.
+        max_bins: Largest number of bins.
     """
     domain = curator.domain
     measured = curator.measure(
@@ -178,10 +181,11 @@ def measure_one_ways(curator: Curator, rho: float, *, pair_rho: float | None = N
     blocks = {m.attributes[0]: m for m in measured if m.partitions}
     estimates = tuple(combine(cells[name], blocks.get(name)) for name in domain.names)
     total = estimate_total(estimates)
-    bins = MAX_BINS
+    bins = max_bins
     if pair_rho is not None:
         # Sigma falls as 1 / sqrt(rho), at any number of rows per unit.
-        bins = max_bins_for(total, measured[0].sigma * math.sqrt(measured[0].rho / pair_rho))
+        sigma = measured[0].sigma * math.sqrt(measured[0].rho / pair_rho)
+        bins = max_bins_for(total, sigma, max_bins)
     return OneWays(
         domain=domain,
         measurements=tuple(measured),

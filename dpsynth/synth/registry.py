@@ -9,6 +9,7 @@ from typing import Any
 from dpsynth.errors import InputError
 from dpsynth.synth.api import Synthesizer
 from dpsynth.synth.best import BestSynthesizer
+from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
 from dpsynth.synth.independent import IndependentSynthesizer
 from dpsynth.synth.marginal_model import load_model
 from dpsynth.synth.mst import MstSynthesizer
@@ -81,6 +82,12 @@ METHODS: Mapping[str, Method] = {
         assurance="A",
         fixed_plan=False,
         summary="The best of several methods, chosen privately; every trial is paid.",
+    ),
+    "cliquetree": _method(
+        CliqueTreeSynthesizer,
+        "A",
+        "Many dependent pairs of columns in one junction tree of bounded size; the default.",
+        fixed_plan=False,
     ),
     "independent": _method(
         IndependentSynthesizer,

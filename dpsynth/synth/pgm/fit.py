@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.junction_tree import junction_tree
@@ -29,8 +30,9 @@ from dpsynth.synth.pgm.model import GraphicalModel
 Floats = NDArray[np.float64]
 
 # Stop when the gradient, in standard deviations of the noise of its cell, is this small on average:
-# the distance to the optimum is then far below what the noise itself moves.
-_GRADIENT_TO_NOISE = 1e-3
+# the distance to the optimum is then far below what the noise itself moves. From 0.001 to 0.1 the
+# errors of three tables at epsilon 1 and 10 differ by less than 1 %, the time by 5.
+_GRADIENT_TO_NOISE = 0.05
 # Only a bound on time; 80 to 160 iterations reach the noise floor on tables of 14 columns.
 _MAX_ITERATIONS = 2000
 # A prior probability of zero would forbid a cell for ever: keep this share of a uniform one.
@@ -68,6 +70,7 @@ def fit(
     prior: Sequence[Floats],
     total: float,
     shrinkage: float,
+    start: Sequence[Floats] = (),
 ) -> GraphicalModel:
     """Fit the graphical model whose potentials lie on the observed attribute sets.
 
@@ -77,6 +80,8 @@ def fit(
         prior: One-way probabilities of each attribute, in domain order, non-negative.
         total: Number of rows, estimated, positive.
         shrinkage: Weight of the prior against the observations, positive.
+        start: Log potentials of the first observations, where a search may begin; the answer is
+            the same from anywhere.
 
     Returns:
         The model, of which :meth:`GraphicalModel.marginal` gives probabilities.
@@ -97,6 +102,11 @@ def fit(
     cuts = np.cumsum([o.values.size for o in observations])[:-1]
     gradient = np.zeros_like(values)
 
+    first = np.zeros_like(values)
+    known = [potential.ravel() for potential in start]
+    if known:
+        first[: sum(k.size for k in known)] = np.concatenate(known)
+
     def dual(scaled: Floats) -> tuple[float, Floats]:
         theta = scaled * scale
         state = passer.calibrate([*np.split(theta, cuts), *fixed])
@@ -109,14 +119,16 @@ def fit(
         if math.sqrt(float(np.mean((gradient / noise) ** 2))) < _GRADIENT_TO_NOISE:
             raise StopIteration
 
-    result = minimize(
-        dual,
-        np.zeros_like(values),
-        jac=True,
-        method="L-BFGS-B",
-        callback=stop_at_noise,
-        options={"maxiter": _MAX_ITERATIONS, "maxcor": 10, "ftol": 0.0, "gtol": 0.0},
-    )
+    # Threads cost more than they save on vectors of this length.
+    with threadpool_limits(1, "blas"):
+        result = minimize(
+            dual,
+            first / scale,
+            jac=True,
+            method="L-BFGS-B",
+            callback=stop_at_noise,
+            options={"maxiter": _MAX_ITERATIONS, "maxcor": 10, "ftol": 0.0, "gtol": 0.0},
+        )
     theta = np.split(np.asarray(result.x) * scale, cuts)
     potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
     state = passer.calibrate([*theta, *fixed])

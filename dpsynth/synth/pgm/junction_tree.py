@@ -12,7 +12,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
 Scope = tuple[int, ...]
+Near = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,36 +56,99 @@ def junction_tree(sizes: Sequence[int], scopes: Iterable[Iterable[int]]) -> Junc
         sizes: Number of codes of each attribute; at least one attribute.
         scopes: Sets of attribute numbers, in any order, with repeats, subsets and empty sets.
     """
-    return _span(_maximal(_eliminate(sizes, scopes)))
+    near = neighbours(len(sizes), scopes)
+    made, _, _ = _eliminate(near, np.asarray(sizes, dtype=np.float64), math.inf, math.inf)
+    return _span(_maximal([frozenset(np.flatnonzero(clique).tolist()) for clique in made]))
 
 
-def _eliminate(sizes: Sequence[int], scopes: Iterable[Iterable[int]]) -> list[frozenset[int]]:
-    """Eliminate attributes by least fill-in, then least cells; return the cliques made."""
-    near: list[set[int]] = [set() for _ in sizes]
+def neighbours(attributes: int, scopes: Iterable[Iterable[int]]) -> Near:
+    """Return which attributes share a scope, shape (attributes, attributes)."""
+    near = np.zeros((attributes, attributes), dtype=np.bool_)
     for scope in scopes:
-        members = set(scope)
-        for a in members:
-            near[a] |= members - {a}
-    left = set(range(len(sizes)))
-    made = []
-    while left:
-        chosen = min(left, key=lambda a: (_fill(near, a), _cells(sizes, near[a] | {a}), a))
-        made.append(frozenset(near[chosen] | {chosen}))
-        for a in near[chosen]:
-            near[a] |= near[chosen] - {a}
-            near[a].discard(chosen)
-        left.remove(chosen)
-    return made
+        members = list(scope)
+        near[np.ix_(members, members)] = True
+    np.fill_diagonal(near, False)
+    return near
 
 
-def _fill(near: Sequence[set[int]], attribute: int) -> int:
-    """Count the edges missing between the neighbours of an attribute (each twice)."""
-    around = near[attribute]
-    return sum(len(around - near[a]) - 1 for a in around)
+def fits(near: Near, sizes: Sequence[int], most: float, most_together: float) -> bool:
+    """Say whether the junction tree of a graph keeps to a size.
+
+    Args:
+        near: Which attributes share a scope, see :func:`neighbours`.
+        sizes: Number of codes of each attribute.
+        most: Cells that a clique may have.
+        most_together: Cells that all cliques may have.
+    """
+    lengths = np.asarray(sizes, dtype=np.float64)
+    _, largest, together = _eliminate(near, lengths, most, most_together)
+    return bool(largest <= most and together <= most_together)
 
 
-def _cells(sizes: Sequence[int], attributes: Iterable[int]) -> int:
-    return math.prod(sizes[a] for a in attributes)
+@njit(cache=True)
+def _eliminate(
+    near: Near, sizes: NDArray[np.float64], most: float, most_together: float
+) -> tuple[Near, float, float]:
+    """Eliminate attributes by least fill-in, then least cells, then lowest number.
+
+    Stops early where a limit is exceeded.
+
+    Returns:
+        The clique that each step makes, shape (steps, attributes); cells of the largest; cells of
+        all together, those that others contain included.
+    """
+    count = sizes.size
+    near = near.copy()
+    left = np.ones(count, dtype=np.bool_)
+    stale = np.ones(count, dtype=np.bool_)
+    fill = np.zeros(count, dtype=np.int64)
+    cells = np.zeros(count)
+    made = np.zeros((count, count), dtype=np.bool_)
+    around = np.zeros(count, dtype=np.int64)
+    largest = together = 0.0
+    for step in range(count):
+        chosen = -1
+        for a in range(count):
+            if not left[a]:
+                continue
+            if stale[a]:
+                degree = 0
+                cells[a] = sizes[a]
+                for b in range(count):
+                    if near[a, b]:
+                        around[degree] = b
+                        degree += 1
+                        cells[a] *= sizes[b]
+                fill[a] = 0
+                for i in range(degree):
+                    for j in range(i):
+                        if not near[around[i], around[j]]:
+                            fill[a] += 1
+                stale[a] = False
+            if (
+                chosen < 0
+                or fill[a] < fill[chosen]
+                or (fill[a] == fill[chosen] and cells[a] < cells[chosen])
+            ):
+                chosen = a
+        largest = max(largest, cells[chosen])
+        together += cells[chosen]
+        if largest > most or together > most_together:
+            return made, largest, together
+        made[step] = near[chosen]
+        made[step, chosen] = True
+        left[chosen] = False
+        for a in range(count):
+            if not near[chosen, a]:
+                continue
+            for b in range(count):
+                if near[chosen, b] and a != b:
+                    near[a, b] = True
+                stale[b] |= near[a, b]  # its neighbours' edges may have changed
+            near[a, chosen] = False
+            stale[a] = True
+        near[chosen] = False
+    return made, largest, together
 
 
 def _maximal(cliques: Sequence[frozenset[int]]) -> list[frozenset[int]]:

@@ -35,11 +35,16 @@ def test_the_gradient_vanishes_in_units_of_the_noise(shrinkage: float) -> None:
         observe(("b", "a"), joint.sum(2).T + rng.normal(0, 60, (4, 3)), 60.0),
     ]
     model = fit(DOMAIN, seen, prior=PRIOR, total=TOTAL, shrinkage=shrinkage)
-    for number, o in enumerate(seen):
-        theta = model.potentials[number]
-        expected = TOTAL * model.marginal(o.attributes)
-        gradient = expected - o.values + shrinkage * o.variance * theta
-        assert np.abs(gradient / np.sqrt(o.variance)).max() < 0.02
+    again = fit(
+        DOMAIN, seen, prior=PRIOR, total=TOTAL, shrinkage=shrinkage, start=model.potentials[:3]
+    )
+    for found in (model, again):
+        gradients = []
+        for number, o in enumerate(seen):
+            expected = TOTAL * found.marginal(o.attributes)
+            gradient = expected - o.values + shrinkage * o.variance * found.potentials[number]
+            gradients.append((gradient / np.sqrt(o.variance)).ravel())
+        assert np.sqrt(np.mean(np.concatenate(gradients) ** 2)) < 0.05
 
 
 def test_without_observations_the_model_is_the_prior() -> None:

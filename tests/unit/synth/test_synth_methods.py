@@ -182,9 +182,11 @@ def test_the_registry_is_explicit() -> None:
         assert synthesizer.name == name
         own = {"label": "x"}
         tried = {"candidates": [{"name": m, **own} for m in ("mst", "independent")]}
-        assert synthesizer.options() == (tried if name == "best" else own)
+        tree = own | {"size": "default", "bins": 32, "workload": []}
+        options = {"best": tried, "cliquetree": tree}
+        assert synthesizer.options() == options.get(name, own)
         assert registry.assurance_class(name) == "A"
-    with pytest.raises(InputError, match="independent, mst"):
+    with pytest.raises(InputError, match="cliquetree, independent, mst"):
         registry.make("gan", {})
     with pytest.raises(InputError, match="no option degree"):
         registry.make("mst", {"degree": 2})

@@ -1,0 +1,148 @@
+"""The clique tree method: what it finds, what it pays, and what it does where data are few."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.events import GaussianEvent, ScoresEvent
+from dpsynth.privacy.ledger.memory import MemoryReservation
+from dpsynth.schema.domain import Domain
+from dpsynth.sources.table import CodedTable
+from dpsynth.synth.cliquetree import SIZES, CliqueTreeSynthesizer
+from dpsynth.synth.marginal_model import MarginalModel
+
+DOMAIN = Domain.from_sizes({"a": 4, "b": 4, "c": 4, "d": 3, "y": 2})
+
+
+def rows(count: int, seed: int = 0) -> np.ndarray:
+    """Return columns with a -> b -> c in a chain, d alone, and y the parity of a and b."""
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 4, count)
+    b = np.where(rng.random(count) < 0.7, a, rng.integers(0, 4, count))
+    c = np.where(rng.random(count) < 0.7, b, rng.integers(0, 4, count))
+    d = rng.integers(0, 3, count)
+    y = np.where(rng.random(count) < 0.9, (a + b) % 2, rng.integers(0, 2, count))
+    return np.array([a, b, c, d, y], dtype=np.int32)
+
+
+def fitted(
+    codes: np.ndarray, rho: float, domain: Domain = DOMAIN, **options: Any
+) -> tuple[MarginalModel, Curator]:
+    table = CodedTable.build(domain, codes)
+    with Curator(
+        table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho
+    ) as curator:
+        return CliqueTreeSynthesizer(**options).fit(curator), curator
+
+
+def measured(model: MarginalModel, columns: int) -> set[frozenset[str]]:
+    return {frozenset(m.attributes) for m in model.measurements if len(m.attributes) == columns}
+
+
+def test_strong_pairs_are_measured_and_the_whole_budget_is_spent() -> None:
+    model, curator = fitted(rows(20_000), 0.0005)
+    assert {frozenset("ab"), frozenset("bc")} <= measured(model, 2)
+    assert frozenset("ad") not in measured(model, 2), "independent: only noise could choose it"
+    spent = sum(event.rho for _, event in curator.events)
+    assert 0.0005 * (1 - 1e-6) <= spent <= 0.0005
+    kinds = [type(event) for _, event in curator.events]
+    assert kinds.count(ScoresEvent) == 1
+    assert all(kind in {GaussianEvent, ScoresEvent} for kind in kinds)
+
+
+def test_pairs_with_the_label_come_first() -> None:
+    model, _ = fitted(rows(20_000), 0.02, label="y")
+    assert {frozenset((name, "y")) for name in "abcd"} <= measured(model, 2)
+
+
+def test_triples_are_bought_where_the_budget_leaves_little_noise() -> None:
+    poor, _ = fitted(rows(20_000), 0.0005, label="y")
+    rich, curator = fitted(rows(20_000), 2.0, label="y")
+    assert not measured(poor, 3)
+    assert frozenset("aby") in measured(rich, 3), "parity: no pair shows it"
+    spent = sum(event.rho for _, event in curator.events)
+    assert 2.0 * (1 - 1e-6) <= spent <= 2.0
+    exact = np.zeros((4, 4, 2))
+    a, b, _, _, y = rows(20_000)
+    np.add.at(exact, (a, b, y), 1)
+    distance = np.abs(rich.marginal(("a", "b", "y")) - exact).sum() / (2 * exact.sum())
+    assert distance < 0.02
+    apart = np.abs(poor.marginal(("a", "b", "y")) - exact).sum() / (2 * exact.sum())
+    assert apart > 0.1, "the same figure without the triple"
+
+
+def test_a_budget_for_triples_that_nobody_needs_goes_to_the_pairs() -> None:
+    codes = rows(20_000)[:3]
+    codes[1:] = np.random.default_rng(8).integers(0, 4, (2, 20_000))
+    model, curator = fitted(codes, 2.0, Domain.from_sizes(dict.fromkeys("abc", 4)), label="a")
+    assert not measured(model, 3)
+    assert len(measured(model, 2)) == 2 and len(model.measurements) == 3 + 2 * 2
+    spent = sum(event.rho for _, event in curator.events)
+    assert 2.0 * (1 - 1e-6) <= spent <= 2.0
+
+
+def test_few_rows_measure_the_label_and_little_else() -> None:
+    model, _ = fitted(rows(60), 0.02, label="y")
+    pairs = measured(model, 2)
+    assert {frozenset((name, "y")) for name in "abcd"} <= pairs
+    assert len(pairs) <= 7
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_almost_no_rows_give_a_sane_model(count: int) -> None:
+    model, _ = fitted(rows(100)[:, :count], 0.02, label="y")
+    sample = model.sample(50, seed=1)
+    assert sample.shape == (50, 5)
+    assert model.total >= 1
+    assert all(check.passed for check in model.self_test(sample, seed=2))
+
+
+def test_one_column_and_a_column_of_one_value() -> None:
+    single = Domain.from_sizes({"a": 4})
+    model, curator = fitted(rows(500)[:1], 0.02, single)
+    assert len(curator.events) == 1
+    assert model.sample(10, seed=0).shape == (10, 1)
+    constant = Domain.from_sizes({"a": 4, "k": 1})
+    model, _ = fitted(np.array([rows(500)[0], np.zeros(500, dtype=np.int32)]), 0.02, constant)
+    assert set(model.sample(10, seed=0)[:, 1]) == {0}
+
+
+def test_the_tree_keeps_to_its_size() -> None:
+    rng = np.random.default_rng(3)
+    domain = Domain.from_sizes({f"c{i}": 16 for i in range(8)})
+    hidden = rng.integers(0, 16, 30_000)
+    codes = np.array(
+        [np.where(rng.random(30_000) < 0.6, hidden, rng.integers(0, 16, 30_000)) for _ in range(8)],
+        dtype=np.int32,
+    )
+    largest = {}
+    for size in ("fast", "default"):
+        model, _ = fitted(codes, 0.5, domain, size=size)
+        largest[size] = max(belief.size for belief in model.graph.beliefs)
+        assert largest[size] <= SIZES[size]
+    assert largest["default"] > SIZES["fast"]
+
+
+def test_bins_and_workload_are_obeyed() -> None:
+    wide = Domain.from_sizes({"x": 60, "y": 60}, ordered=("x", "y"))
+    line = np.random.default_rng(1).integers(0, 60, 5000)
+    model, _ = fitted(np.array([line, line], dtype=np.int32), 0.5, wide, bins=6)
+    assert all(int(bins.max()) + 1 <= 7 for bins in model.partitions.values())
+    asked = CliqueTreeSynthesizer(workload=(("a", "d"),))
+    with pytest.raises(InputError, match="not a modelled column"):
+        asked.plan(Domain.from_sizes({"a": 2, "b": 2}), 0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"size": "huge"}, {"size": 3}, {"bins": 1}, {"bins": 65}, {"bins": True}, {"bins": 8.0},
+     {"workload": "ab"}, {"workload": [["a"]]}, {"workload": [["a", 3]]}, {"workload": [3]}],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="cliquetree"):
+        CliqueTreeSynthesizer(**options)
