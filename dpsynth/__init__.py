@@ -4,7 +4,7 @@ Importing dpsynth has no effects and loads nothing heavy: the names below are re
 
     dpsynth.release("release.yaml", out=...)      one release, as on the command line
     dpsynth.verify("bundle", trust=["root.pem"])  what a recipient runs
-    dpsynth.Synthesizer("cliquetree", epsilon=..., ...)  a frame in, a model out, charged in the ledger
+    dpsynth.Synthesizer("cliquetree", epsilon=..., ...)   a frame in, a model out, all charged
     dpsynth.attacks.run(...)                      attacks on any generator's output
 """
 

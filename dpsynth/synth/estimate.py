@@ -100,37 +100,46 @@ class Estimate:
         return variance.astype(np.float64)
 
 
-def combine(cells: Measurement, blocks: Measurement | None) -> Estimate:
-    """Combine the two levels by generalised least squares.
+def combine(cells: Sequence[Measurement], blocks: Sequence[Measurement]) -> Estimate:
+    """Combine the two levels, and what was counted more than once, by generalised least squares.
 
     The sum of a block is the inverse-variance mean of its direct count and of the sum of its cells;
     what that adds to the sum of the cells is spread over them evenly.
 
     Args:
-        cells: Noisy counts of every code, shape (size,).
-        blocks: Noisy counts of the blocks, with the partition that made them, or None.
+        cells: Noisy counts of every code, shape (size,), at least one.
+        blocks: Noisy counts of the blocks, with the partition that made them; may be none.
     """
-    (name,) = cells.attributes
-    values = cells.values.astype(np.float64)
-    fine = cells.sigma**2
-    if blocks is None:
+    values, fine = mean_of(cells)
+    if not blocks:
         return Estimate(
             values=values,
             blocks=np.arange(values.size, dtype=np.int64),
             cell_variance=fine,
             block_variance=np.full(values.size, fine),
         )
-    partition = blocks.partitions[name]
+    direct, coarse = mean_of(blocks)
+    (name,) = blocks[0].attributes
+    partition = blocks[0].partitions[name]
     inside = np.bincount(partition)
     sums = np.bincount(partition, weights=values)
-    variance = block_variance(fine, blocks.sigma**2, inside)
-    best = (blocks.values / blocks.sigma**2 + sums / (fine * inside)) * variance
+    variance = block_variance(fine, coarse, inside)
+    best = (direct / coarse + sums / (fine * inside)) * variance
     return Estimate(
         values=values + ((best - sums) / inside)[partition],
         blocks=partition,
         cell_variance=fine,
         block_variance=variance,
     )
+
+
+def mean_of(measurements: Sequence[Measurement]) -> tuple[Floats, float]:
+    """Return the inverse-variance mean of noisy counts of the same cells, and its variance."""
+    precision = sum(1.0 / m.sigma**2 for m in measurements)
+    mean = sum(
+        (m.values / m.sigma**2 for m in measurements), np.zeros(measurements[0].values.shape)
+    )
+    return mean / precision, 1.0 / precision
 
 
 def block_variance(cell: float, block: float, inside: Codes) -> Floats:

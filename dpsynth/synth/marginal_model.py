@@ -19,6 +19,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
+from dpsynth.synth.estimate import mean_of
 from dpsynth.synth.numeric import sum_bins
 from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.persist import load_parts, save_parts
@@ -165,13 +166,14 @@ class MarginalModel:
 
     def out_of_domain_counts(self) -> list[tuple[str, float, float]]:
         """Return (attribute, noisy count, sigma) of every out-of-domain bucket, as measured."""
-        fine = [m for m in self.measurements if len(m.attributes) == 1 and not m.partitions]
-        by_name = {m.attributes[0]: m for m in fine}
-        return [
-            (a.name, float(by_name[a.name].values[a.out_of_domain]), by_name[a.name].sigma)
-            for a in self.domain
-            if a.out_of_domain is not None
-        ]
+        found = []
+        for a in self.domain:
+            if a.out_of_domain is not None:
+                values, variance = mean_of(
+                    [m for m in self.measurements if m.attributes == (a.name,) and not m.partitions]
+                )
+                found.append((a.name, float(values[a.out_of_domain]), math.sqrt(variance)))
+        return found
 
     def marginal(self, attributes: Sequence[str]) -> Floats:
         """Return expected counts over `attributes`, shape ``domain.shape(attributes)``.

@@ -60,6 +60,18 @@ class OneWays:
         return coarse_domain(self.partitions)
 
     @property
+    def noise_share(self) -> float:
+        """Expected distance that noise alone puts between the bins of a column and the rows.
+
+        The mean over columns of half the summed absolute noise, as a share of the rows.
+        """
+        sums = [
+            np.sqrt(e.bin_variance(self.partitions[name])).sum()
+            for name, e in zip(self.domain.names, self.estimates, strict=True)
+        ]
+        return float(np.mean(sums)) * math.sqrt(2.0 / math.pi) / (2.0 * self.total)
+
+    @property
     def coarse(self) -> tuple[Floats, ...]:
         """Expected counts of the bins of each column."""
         return tuple(
@@ -154,7 +166,13 @@ def _tables(domain: Domain) -> list[tuple[Attribute, Codes | None]]:
 
 
 def measure_one_ways(
-    curator: Curator, rho: float, *, pair_rho: float | None = None, max_bins: int = MAX_BINS
+    curator: Curator,
+    rho: float,
+    *,
+    pair_rho: float | None = None,
+    max_bins: int = MAX_BINS,
+    stage: str = STAGE,
+    before: OneWays | None = None,
 ) -> OneWays:
     """Spend `rho` on the counts of every column and derive total, distributions and bins.
 
@@ -164,6 +182,8 @@ def measure_one_ways(
         pair_rho: Price of one pair of columns, from which the number of bins follows; None where
             no pair will be measured.
         max_bins: Largest number of bins.
+        stage: Label for the ledger.
+        before: Counts of the same columns that were paid before; both are combined.
     """
     domain = curator.domain
     measured = curator.measure(
@@ -175,11 +195,16 @@ def measure_one_ways(
             )
             for attribute, partition, price in one_way_tables(domain, rho)
         ],
-        stage=STAGE,
+        stage=stage,
     )
-    cells = {m.attributes[0]: m for m in measured if not m.partitions}
-    blocks = {m.attributes[0]: m for m in measured if m.partitions}
-    estimates = tuple(combine(cells[name], blocks.get(name)) for name in domain.names)
+    known = (*before.measurements, *measured) if before else tuple(measured)
+    estimates = tuple(
+        combine(
+            [m for m in known if m.attributes == (name,) and not m.partitions],
+            [m for m in known if m.attributes == (name,) and m.partitions],
+        )
+        for name in domain.names
+    )
     total = estimate_total(estimates)
     bins = max_bins
     if pair_rho is not None:
@@ -188,7 +213,7 @@ def measure_one_ways(
         bins = max_bins_for(total, sigma, max_bins)
     return OneWays(
         domain=domain,
-        measurements=tuple(measured),
+        measurements=known,
         estimates=estimates,
         total=total,
         fine=tuple(distribution(a, e, total) for a, e in zip(domain, estimates, strict=True)),

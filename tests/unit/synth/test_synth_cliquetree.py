@@ -86,6 +86,21 @@ def test_a_budget_for_triples_that_nobody_needs_goes_to_the_pairs() -> None:
     assert 2.0 * (1 - 1e-6) <= spent <= 2.0
 
 
+def test_a_small_table_gets_its_columns_counted_twice() -> None:
+    small, curator = fitted(rows(60), 0.02, label="y")
+    large, _ = fitted(rows(20_000), 0.02, label="y")
+    columns = {"small": 10, "large": 5}
+    for model, wanted in ((small, columns["small"]), (large, columns["large"])):
+        assert sum(len(m.attributes) == 1 for m in model.measurements) == wanted
+    spent = {
+        stage: sum(event.rho for _, event in curator.events if event.stage == stage)
+        for stage in ("one-way", "scores", "tables")
+    }
+    planned = {s.stage: s.rho for s in CliqueTreeSynthesizer(label="y").plan(DOMAIN, 0.02)}
+    assert all(spent[stage] <= planned[stage] * (1 + 1e-9) for stage in planned)
+    assert sum(spent.values()) >= 0.02 * (1 - 1e-6)
+
+
 def test_few_rows_measure_the_label_and_little_else() -> None:
     model, _ = fitted(rows(60), 0.02, label="y")
     pairs = measured(model, 2)

@@ -67,7 +67,7 @@ def test_the_closed_form_is_generalised_least_squares() -> None:
     for _ in range(5):
         values = rng.integers(-50, 500, 14)
         estimate = combine(
-            measured(values[:10], CELLS), measured(values[10:], BLOCK_SIGMA, PARTITION)
+            [measured(values[:10], CELLS)], [measured(values[10:], BLOCK_SIGMA, PARTITION)]
         )
         expected = covariance @ (design.T @ (weights * values))
         np.testing.assert_allclose(estimate.values, expected, rtol=1e-10)
@@ -88,8 +88,8 @@ def test_the_stated_variance_of_a_bin_is_that_of_least_squares(bins: list[int]) 
     partition = np.array(bins)
     sums = (partition == np.arange(partition.max() + 1)[:, None]).astype(float)
     estimate = combine(
-        measured(np.zeros(10, dtype=np.int64), CELLS),
-        measured(np.zeros(4, dtype=np.int64), BLOCK_SIGMA, PARTITION),
+        [measured(np.zeros(10, dtype=np.int64), CELLS)],
+        [measured(np.zeros(4, dtype=np.int64), BLOCK_SIGMA, PARTITION)],
     )
     np.testing.assert_allclose(
         estimate.bin_variance(partition), np.diag(sums @ covariance @ sums.T), rtol=1e-10
@@ -105,12 +105,14 @@ def test_the_estimate_is_unbiased_and_a_block_less_noisy_than_its_cells() -> Non
     got = np.empty((runs, 10))
     for run in range(runs):
         estimate = combine(
-            measured(np.rint(true + rng.normal(0, CELLS, 10)).astype(np.int64), CELLS),
-            measured(
-                np.rint(sums + rng.normal(0, BLOCK_SIGMA, 4)).astype(np.int64),
-                BLOCK_SIGMA,
-                PARTITION,
-            ),
+            [measured(np.rint(true + rng.normal(0, CELLS, 10)).astype(np.int64), CELLS)],
+            [
+                measured(
+                    np.rint(sums + rng.normal(0, BLOCK_SIGMA, 4)).astype(np.int64),
+                    BLOCK_SIGMA,
+                    PARTITION,
+                )
+            ],
         )
         got[run] = estimate.values
     sigmas = estimate.sigmas()
@@ -121,7 +123,7 @@ def test_the_estimate_is_unbiased_and_a_block_less_noisy_than_its_cells() -> Non
 
 
 def test_one_level_is_what_was_measured() -> None:
-    estimate = combine(measured(np.array([5, -3, 8]), 2.0), None)
+    estimate = combine([measured(np.array([5, -3, 8]), 2.0)], [])
     assert estimate.values.tolist() == [5.0, -3.0, 8.0]
     assert estimate.sigmas().tolist() == [2.0, 2.0, 2.0]
     assert estimate.bin_variance(np.array([0, 1, 0])).tolist() == [8.0, 4.0]
@@ -130,9 +132,22 @@ def test_one_level_is_what_was_measured() -> None:
 
 def test_the_total_weighs_sums_by_their_noise() -> None:
     def column(values: list[int], sigma: float) -> Estimate:
-        return combine(measured(np.array(values), sigma), None)
+        return combine([measured(np.array(values), sigma)], [])
 
     # Variances 2 * 1 and 4 * 2: weights 0.8 and 0.2.
     both = [column([60, 40], 1.0), column([50, 50, 50, 50], np.sqrt(2.0))]
     assert estimate_total(both) == pytest.approx(0.8 * 100 + 0.2 * 200)
     assert estimate_total([column([-5, -9], 3.0)]) == 1.0
+
+
+def test_counts_that_were_paid_twice_are_averaged_by_their_precision() -> None:
+    first, second = measured(np.array([10, 0]), 1.0), measured(np.array([16, 30]), np.sqrt(2.0))
+    estimate = combine([first, second], [])
+    np.testing.assert_allclose(estimate.values, [12.0, 10.0])
+    np.testing.assert_allclose(estimate.sigmas() ** 2, [2 / 3, 2 / 3])
+    fine = [measured(np.arange(10), CELLS), measured(np.arange(10) + 4, CELLS)]
+    coarse = [measured(np.arange(4), BLOCK_SIGMA, PARTITION)]
+    once = [measured(np.arange(10) + 2, CELLS / np.sqrt(2.0))]
+    both, single = combine(fine, coarse), combine(once, coarse)
+    np.testing.assert_allclose(both.values, single.values)
+    np.testing.assert_allclose(both.sigmas(), single.sigmas())

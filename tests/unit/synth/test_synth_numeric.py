@@ -30,14 +30,16 @@ def line(size: int, tail: int = 0) -> Attribute:
 
 def one_level(noisy: np.ndarray, sigma: float) -> Estimate:
     return combine(
-        Measurement(
-            attributes=("x",),
-            values=np.asarray(noisy).astype(np.int64),
-            sigma=sigma,
-            rho=1.0,
-            ledger_seq=1,
-        ),
-        None,
+        [
+            Measurement(
+                attributes=("x",),
+                values=np.asarray(noisy).astype(np.int64),
+                sigma=sigma,
+                rho=1.0,
+                ledger_seq=1,
+            )
+        ],
+        [],
     )
 
 
@@ -62,7 +64,7 @@ def two_levels(
             partitions=partitions,
         )
 
-    return combine(measured(fine, {}), measured(coarse, {"x": blocks}))
+    return combine([measured(fine, {})], [measured(coarse, {"x": blocks})])
 
 
 @given(st.lists(FINITE, min_size=1, max_size=30), st.floats(1.0, 1e6))
