@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import forecast, ledger, releases, synth
+from benchmarks import coded, forecast, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,13 +23,20 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder that holds one folder for each table (default: ../shared/data)",
     )
     command = commands.add_parser(
-        "synth", parents=[shared], help="quality and cost of the synthesizers on Adult"
+        "synth", parents=[shared], help="quality and cost of the synthesizers on Adult and ACS"
     )
-    command.add_argument("--seeds", type=int, default=3, help="runs of each method (default: 3)")
-    command.add_argument("--epsilon", type=float, default=1.0)
+    command.add_argument("--table", nargs="+", choices=coded.TABLES, default=list(coded.TABLES))
+    command.add_argument("--seeds", type=int, default=5, help="runs of each method (default: 5)")
+    command.add_argument("--epsilon", nargs="+", type=float, default=[1.0, 10.0])
     command.add_argument("--delta", type=float, default=1e-9)
     command.add_argument(
-        "--method", nargs="+", default=["mst", "independent"], help="registered names"
+        "--method",
+        nargs="+",
+        default=["cliquetree", "aim", "mwem", "mst", "independent"],
+        help="registered names",
+    )
+    command.add_argument(
+        "--peers", action="store_true", help="also run other programs, in environments of their own"
     )
     command = commands.add_parser(
         "releases", parents=[shared], help="whole releases of real tables, each verified"
@@ -63,10 +70,12 @@ def main(arguments: list[str] | None = None) -> int:
         )
     return synth.run(
         data=options.data,
+        tables=options.table,
         methods=options.method,
         seeds=options.seeds,
-        epsilon=options.epsilon,
+        epsilons=options.epsilon,
         delta=options.delta,
+        with_peers=options.peers,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import adult
+from benchmarks import coded
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
@@ -141,11 +141,11 @@ def rand_hie() -> Case | None:
 
 def adult_discretised(data: Path) -> Case | None:
     """Load the discretised Adult table: the people of `adult`, other cells."""
-    benchmark = adult.load(data)
+    benchmark = coded.load(data, "adult")
     return (
         None
         if benchmark is None
-        else Case(table=benchmark.table(), max_rows=1, bins={}, label=adult.LABEL)
+        else Case(table=benchmark.table(), max_rows=1, bins={}, label=benchmark.label)
     )
 
 

@@ -1,8 +1,9 @@
-"""``python -m benchmarks synth``: quality and cost of the synthesizers on Adult.
+"""``python -m benchmarks synth``: quality and cost of the synthesizers on Adult and ACS.
 
 Each method runs in a process of its own, pinned to one thread, so that its first fit is cold (numba
 loads or compiles its kernels), the others warm, and the peak memory is its own. Noise is real: it
-has no seed, so two runs of this command differ by a few units of the last digit shown.
+has no seed, so two runs of this command differ by a few units of the last digit shown. With
+`--peers` other programs run in the same way, see ``peers.py``.
 """
 
 from __future__ import annotations
@@ -18,23 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import adult
+from benchmarks import coded, peers
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.synth import registry
 
-# Quoted, not measured here: design notes of this project, one run of each program on a machine of
-# two virtual cores in 2026; Adult, epsilon 1, delta 1e-9, same split and scores.
-QUOTED = (
-    ("mbi MST", ".0103", ".0583", ".1255", ".826", "83", "3588"),
-    ("dpmm MST", ".0106", ".0632", ".1345", ".815", "120", "203"),
-    ("smartnoise MST", ".0107", ".1386", ".2831", ".808", "72", "3167"),
-    ("exact independent columns, no DP", ".0000", ".0772", ".1681", ".420", "0", "123"),
-)
-_HEADER = ("method", "runs", "TVD1", "TVD2", "TVD3", "AUC", "cold", "warm", "wall", "MiB")
-_ROW = "{:<36}{:>5}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>8}{:>7}"
+_HEADER = (
+    "method", "runs", "TVD1", "TVD2", "TVD3", "AUC", "k-marg.", "cold", "warm", "wall", "MiB",
+)  # fmt: skip
+_ROW = "{:<18}{:>5}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>8}{:>8}{:>7}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,41 +38,52 @@ class Outcome:
 
     Attributes:
         scores: One of each run.
-        cpu: CPU-seconds of each fit, all threads; the first also bears all imports.
-        wall: Wall seconds of each fit.
-        rss: Peak resident memory of the process after the last fit and sample, MiB.
+        cpu: CPU-seconds of each fit and sample, all threads; the first also bears all imports.
+        wall: Wall seconds of each.
+        rss: Peak resident memory of the process after the last one, MiB.
     """
 
-    scores: tuple[adult.Scores, ...]
+    scores: tuple[coded.Scores, ...]
     cpu: tuple[float, ...]
     wall: tuple[float, ...]
     rss: float
 
 
-def run(*, data: Path, methods: Sequence[str], seeds: int, epsilon: float, delta: float) -> int:
-    """Print the table; returns the exit code (0 also where the data are absent)."""
-    benchmark = adult.load(data)
-    if benchmark is None:
-        print(f"skipped: {data.name}/adult_discretised or bench/score.py beside it is not there.")
-        return 0
-    print(f"Adult (adult_discretised), epsilon {epsilon:g}, delta {delta:g}, {seeds} runs a method")
+def run(
+    *,
+    data: Path,
+    tables: Sequence[str],
+    methods: Sequence[str],
+    seeds: int,
+    epsilons: Sequence[float],
+    delta: float,
+    with_peers: bool,
+) -> int:
+    """Print the tables; returns the exit code (0 also where the data are absent)."""
     print("TVD: mean total variation distance to the training rows, all 1-way and 2-way, 60 3-way.")
+    print("AUC: of a classifier trained on synthetic rows, on held-out real rows.")
     print(
-        "cold: CPU-seconds of a new process until its first fit ends, imports included, one thread,"
+        "cold: CPU-seconds of a new process until its first fit and sample end, imports included,"
     )
-    print(
-        "      less reading the data; warm: CPU-seconds of a later fit; wall: mean of all fits.\n"
-    )
-    print(_ROW.format(*_HEADER))
-    rho = rho_for(Budget(epsilon=epsilon, delta=delta))
-    for name in methods:
-        print(_ROW.format(*_cells(name, _apart(data, name, seeds, rho))), flush=True)
-    print(
-        f"\nAUC of the same classifier trained on real rows: {benchmark.auc(benchmark.train):.3f}"
-    )
-    print("\nquoted, not measured here (published peers, epsilon 1, delta 1e-9, CPU cold):")
-    for title, tvd1, tvd2, tvd3, auc, cpu, rss in QUOTED:
-        print(_ROW.format(title, "-", tvd1, tvd2, tvd3, auc, cpu, "-", "-", rss))
+    print("      one thread, less reading the data; warm: of a later one; wall: mean of all.")
+    for name in tables:
+        benchmark = coded.load(data, name)
+        if benchmark is None:
+            print(f"\nskipped: the data of {name}, or bench/score.py beside them, are not there.")
+            continue
+        for epsilon in epsilons:
+            rho = rho_for(Budget(epsilon=epsilon, delta=delta))
+            print(f"\n{name}, epsilon {epsilon:g}, delta {delta:g} (rho {rho:.6f})\n")
+            print(_ROW.format(*_HEADER))
+            for method in methods:
+                print(_ROW.format(*_cells(method, _apart(data, name, method, seeds, rho))),
+                      flush=True)  # fmt: skip
+            if with_peers:
+                for peer in peers.PEERS:
+                    row = peers.run(peer, benchmark, epsilon=epsilon, delta=delta)
+                    print(_ROW.format(*row), flush=True)
+            real = benchmark.auc(benchmark.train)
+            print(_ROW.format("(real rows)", "", "", "", "", f"{real:.3f}", *[""] * 5))
     return 0
 
 
@@ -91,6 +97,7 @@ def _cells(name: str, outcome: Outcome) -> list[str]:
         str(len(outcome.scores)),
         *(f"{mean(metric):.4f}" for metric in ("tvd1", "tvd2", "tvd3")),
         f"{mean('auc'):.3f}",
+        f"{mean('k_marginal'):.1f}",
         f"{outcome.cpu[0]:.2f}",
         warm,
         f"{np.mean(outcome.wall):.2f}",
@@ -98,28 +105,28 @@ def _cells(name: str, outcome: Outcome) -> list[str]:
     ]
 
 
-def _apart(data: Path, name: str, seeds: int, rho: float) -> Outcome:
+def _apart(data: Path, table: str, method: str, seeds: int, rho: float) -> Outcome:
     """Run one method in a fresh process."""
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = "1"
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, data, name, seeds, rho))
+    process = context.Process(target=_child, args=(sender, data, table, method, seeds, rho))
     process.start()
     sender.close()
     try:
         outcome: Outcome = receiver.recv()
     except EOFError:
-        raise SystemExit(f"{name}: the run failed") from None
+        raise SystemExit(f"{method}: the run failed") from None
     finally:
         process.join()
     return outcome
 
 
-def _child(sender: Connection, data: Path, name: str, seeds: int, rho: float) -> None:
+def _child(sender: Connection, data: Path, name: str, method: str, seeds: int, rho: float) -> None:
     """Fit, sample and score. The first fit also bears all imports of the process."""
     started = time.process_time()
-    benchmark = adult.load(data)
+    benchmark = coded.load(data, name)
     if benchmark is None:
         return
     table = benchmark.table()
@@ -130,10 +137,10 @@ def _child(sender: Connection, data: Path, name: str, seeds: int, rho: float) ->
         with Curator(
             table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho
         ) as curator:
-            model = registry.make(name, {"label": adult.LABEL}).fit(curator)
+            model = registry.make(method, {"label": benchmark.label}).fit(curator)
+        samples.append(model.sample(max(1, round(model.total)), seed=seed))
         cpu.append(time.process_time() - started)
         wall.append(time.perf_counter() - ticked)
-        samples.append(model.sample(max(1, round(model.total)), seed=seed))
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     scores = tuple(benchmark.scores(codes) for codes in samples)
     sender.send(Outcome(scores=scores, cpu=tuple(cpu), wall=tuple(wall), rss=rss))

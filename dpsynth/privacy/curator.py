@@ -293,7 +293,7 @@ class Curator:
             rho=gaussian_rho(sigma, distance),
         )
         seq = self._charge([event], stage)
-        scores = request.scores(self._counts(table, request.marginals))
+        scores = request.scores(self._counts(table, request.marginals, keep=True))
         noisy, cost = gaussian(scores, sigma, distance)
         _check_cost(cost, event)
         return Scores(values=noisy, sigma=sigma, rho=event.rho, ledger_seq=seq)
