@@ -366,7 +366,7 @@ def adult_values() -> dict[str, Any]:
             "Decisions about a single person: no row describes anybody.",
             "Small groups: counts near the noise in the table above mean nothing.",
             "Significance tests as if the rows were real: they ignore the noise.",
-            "Relations among three or more columns beyond what measured pairs imply.",
+            "Relations among three or more columns beyond what the measured tables imply.",
         ],
         "fitness.constraints": [
             {"constraint": "education determines education-num", "rate": 0.0312}
