@@ -137,7 +137,7 @@ FIELDS: dict[str, Field] = {
         "[[column, value]], column_half_width}: total variation distance, measured with noise",
         _PUBLIC,
     ),
-    "fitness.poor_uses": Field("sentences", _DECLARED),
+    "fitness.poor_uses": Field("sentences", _PUBLIC),
     "fitness.constraints": Field("[{constraint, rate}] violations in the synthetic data", _PUBLIC),
     "audit.status": Field("ok, inconclusive or not_run, with a sentence", _PUBLIC),
     "attacks.profile": Field("quick, full or off", _DECLARED),

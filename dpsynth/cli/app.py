@@ -47,7 +47,7 @@ COMMANDS = {
         "Measure fidelity and utility of any generator's output. Raw results: keep them inside.",
     ),
     "sample": Command(
-        "dpsynth.cli.data",
+        "dpsynth.cli.sample",
         "sample",
         "Draw more rows from a fitted model. Costs no budget: the model is already paid for.",
     ),

@@ -1,4 +1,4 @@
-"""``init``, ``attack``, ``evaluate`` and ``sample``: tables in, tables or results out."""
+"""``init``, ``attack`` and ``evaluate``: tables in, drafts or results out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.errors import InputError
 from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
-from dpsynth.pipeline.package import discovered_domains, write_rows
-from dpsynth.pipeline.steps import sample_text
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
-from dpsynth.schema.undeclared import completed
 from dpsynth.sources.files import open_source
-from dpsynth.synth.registry import load_model
 
 _Train = Annotated[Path, typer.Option("--train", help="Rows that the generator was trained on.")]
 _Holdout = Annotated[Path, typer.Option("--holdout", help="Real rows that it has not seen.")]
@@ -126,35 +122,6 @@ def evaluate(
         emit_json({"results": [asdict(r) for r in results]})
         return
     _show(results)
-
-
-def sample(
-    model: Annotated[Path, typer.Argument(help="Model folder of a bundle (internal/model).")],
-    dictionary: _Dictionary,
-    rows: Annotated[int, typer.Option("--rows", min=1, max=100_000_000, help="Rows to draw.")],
-    out: Annotated[Path, typer.Option("--out", help="CSV or Parquet file to write.")],
-    seed: _Seed = None,
-    json: o.Json = False,
-) -> None:
-    """Draw more rows from a fitted model. Costs no budget: the model is already paid for."""
-    if out.suffix not in {".csv", ".parquet"}:
-        raise InputError("must end in .csv or .parquet.", where=str(out))
-    if out.exists():
-        raise InputError("exists already.", where=str(out), fix="Choose another --out.")
-    fitted = load_model(model)
-    described = completed(load_dictionary(dictionary), discovered_domains(model))
-    codec = Codec.from_dictionary(described)
-    if fitted.domain != codec.domain:
-        raise InputError(
-            "was fitted with another dictionary.", where=str(model), fix="Give the one it used."
-        )
-    chosen = _seed(seed)
-    table = sample_text(fitted, codec, rows, seed=chosen)
-    write_rows(table, out, out.suffix.removeprefix("."), codec=codec, dictionary=described)
-    if json:
-        emit_json({"out": str(out), "rows": rows})
-        return
-    say(f"Wrote {rows} rows: {out}")
 
 
 def _read(

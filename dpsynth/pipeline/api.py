@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from dpsynth.pipeline.discovering import discover_domains
+from dpsynth.pipeline.drawing import given, sample_text
 from dpsynth.pipeline.folder import check_target
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
-from dpsynth.pipeline.steps import fit_model, open_table, reserved, sample_text
+from dpsynth.pipeline.steps import fit_model, open_table, reserved
 from dpsynth.pipeline.wording import same_people
 from dpsynth.places import write_ledger
 from dpsynth.schema.codec import Codec
@@ -84,11 +85,28 @@ class FittedSynthesizer:
     codec: Codec = field(repr=False)
     rho: float
 
-    def sample(self, rows: int | None = None, *, seed: int | None = None) -> pa.Table:
-        """Draw rows at no further cost; `rows` defaults to the noisy estimate of the table's."""
+    def sample(
+        self,
+        rows: int | None = None,
+        *,
+        seed: int | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> pa.Table:
+        """Draw rows at no further cost.
+
+        Args:
+            rows: How many; by default as many as the model expects in the table that it describes.
+            seed: Seed of the draw; a fresh one by default.
+            where: Value, as the table writes it, that all rows have in each of these columns.
+
+        Raises:
+            InputError: A column or value is not declared, or the model holds such rows for
+                impossible; or there are not as many different identifiers.
+        """
+        model = given(self.model, self.codec, where) if where else self.model
         chosen = secrets.randbits(63) if seed is None else seed
-        count = rows if rows is not None else max(1, round(self.model.total))
-        return self.codec.typed(sample_text(self.model, self.codec, count, seed=chosen))
+        count = rows if rows is not None else max(1, round(model.total))
+        return self.codec.typed(sample_text(model, self.codec, count, seed=chosen))
 
 
 class Synthesizer:

@@ -252,7 +252,11 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
     b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)
     b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
     b.add("fitness.expected_error", [_plain(dict(e)) for e in fitted.model.errors()], POST)
-    b.add("fitness.poor_uses", wording.poor_uses(plan.unit, plan.codec.treatments), DECLARED)
+    b.add(
+        "fitness.poor_uses",
+        wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share),
+        POST,
+    )
     b.add("fitness.constraints", [dict(c) for c in run.examined.constraints], POST)
 
 

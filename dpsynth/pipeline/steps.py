@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from dpsynth.errors import DpsynthError, InputError, SelfTestError, SpentError
+from dpsynth.pipeline.drawing import checked
 from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted, OpenData, SeenPeople
@@ -19,7 +19,6 @@ from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Ledger, Reservation
 from dpsynth.privacy.ledger.people import People
 from dpsynth.results import Status
-from dpsynth.schema.codec import Codec
 from dpsynth.schema.undeclared import declared_texts
 from dpsynth.sources.table import CodedTable
 from dpsynth.sources.undeclared import TextColumn
@@ -158,19 +157,7 @@ def draw(plan: Plan, model: Model, progress: Progress) -> Fitted:
     rows = plan.settings.rows or max(1, round(model.total))
     codes = model.sample(rows, seed=secrets.randbits(63))
     progress("Checking the sample against the model")
-    checks = tuple(model.self_test(codes, seed=secrets.randbits(63)))
-    failed = [check.name for check in checks if not check.passed]
-    if failed:
-        raise SelfTestError(
-            f"The synthetic rows do not follow the fitted model ({failed[0]}).",
-            fix="No data was written; the budget stays spent. Please report this as a defect.",
-        )
+    checks = checked(model, codes, "No data was written; the budget stays spent.")
     progress("Decoding the synthetic rows")
     text = plan.codec.decode(codes, seed=secrets.randbits(63))
     return Fitted(model=model, codes=codes, text=text, checks=checks)
-
-
-def sample_text(model: Model, codec: Codec, rows: int, *, seed: int) -> pa.Table:
-    """Draw rows as text from a fitted model; sampling and decoding get streams of their own."""
-    first, second = np.random.SeedSequence(seed).generate_state(2, np.uint64)
-    return codec.decode(model.sample(rows, seed=int(first)), seed=int(second))

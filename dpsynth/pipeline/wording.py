@@ -174,13 +174,31 @@ def unprotected(unit: PrivacyUnit) -> list[str]:
     ]
 
 
-def poor_uses(unit: PrivacyUnit, treatments: tuple[Treatment, ...]) -> list[str]:
-    """Return what the data are not good for, from declared facts only."""
-    uses = [
+#: Noise that moves a column by more than this share of the rows is said in words.
+_SMALL_TABLE = 0.02
+
+
+def poor_uses(
+    unit: PrivacyUnit, treatments: tuple[Treatment, ...], noise_share: float
+) -> list[str]:
+    """Return what the data are not good for.
+
+    Args:
+        unit: The privacy unit.
+        treatments: What happens to every declared column.
+        noise_share: How far noise alone moves a column, as a share of the rows.
+    """
+    uses = []
+    if noise_share > _SMALL_TABLE:
+        uses.append(
+            f"Fine detail: noise alone moves a column by about {100 * noise_share:.0f} % of the "
+            "rows. The table is small for this epsilon; trust large differences only."
+        )
+    uses += [
         "Decisions about a single person: no row was copied; one may match somebody by chance.",
         "Small groups: counts near the noise in the table above mean nothing.",
         "Significance tests as if the rows were real: they ignore the noise.",
-        "Relations among three or more columns beyond what measured pairs imply.",
+        "Relations among three or more columns beyond what the measured tables imply.",
     ]
     if unit.column is not None:
         uses.append(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
+from dpsynth.schema.automaton import automaton
 from dpsynth.schema.coder import ColumnCoder, column_coder
 from dpsynth.schema.declared import (
     OUT_OF_DOMAIN,
@@ -28,7 +29,7 @@ from dpsynth.schema.declared import (
     Role,
 )
 from dpsynth.schema.domain import Domain
-from dpsynth.schema.patterns import pattern_generator, unique_texts
+from dpsynth.schema.patterns import PatternTexts
 
 __all__ = ["OUT_OF_DOMAIN", "Codec", "Treatment"]
 
@@ -65,7 +66,7 @@ class Codec:
     treatments: tuple[Treatment, ...]
     columns_out: tuple[str, ...]
     _coders: Mapping[str, ColumnCoder]
-    _patterns: Mapping[str, str]
+    _patterns: Mapping[str, PatternTexts]
 
     @classmethod
     def from_dictionary(cls, dictionary: Dictionary) -> Codec:
@@ -94,7 +95,7 @@ class Codec:
             columns_out=tuple(n for n in dictionary.names if n in modelled | made_up),
             _coders=coders,
             _patterns={
-                column.name: column.domain.pattern
+                column.name: PatternTexts.of(column.domain.pattern)
                 for column in dictionary.columns
                 if column.name in made_up and isinstance(column.domain, PatternDomain)
             },
@@ -138,7 +139,19 @@ class Codec:
         """Return the codes of one modelled column, shape (n,); see :meth:`encode`."""
         return self._coders[name].encode(values)
 
-    def decode(self, codes: Codes, *, seed: int, typed: bool = False) -> pa.Table:
+    def identifiers(self) -> dict[str, int]:
+        """Return how many different identifiers can be made up, by name of their column."""
+        return {name: texts.size for name, texts in self._patterns.items()}
+
+    def decode(
+        self,
+        codes: Codes,
+        *,
+        seed: int,
+        typed: bool = False,
+        first: int = 0,
+        identifier_seed: int | None = None,
+    ) -> pa.Table:
         """Return coded rows as a table of text, as the source would write them.
 
         A cell of several values is decoded to one of them at random; identifiers are made up from
@@ -150,16 +163,20 @@ class Codec:
             codes: Rows, shape (n, d), in the order of `domain`.
             seed: Seed of the draw.
             typed: Return numbers and dates as :meth:`typed` does.
+            first: Number of rows of the same table that were decoded before, for identifiers.
+            identifier_seed: Seed of the identifiers, from `seed` by default. Parts of a table that
+                share it, each with its own `first`, have different identifiers, as far as
+                :meth:`identifiers` says that there are so many.
         """
         if codes.ndim != 2 or codes.shape[1] != len(self.domain):
             raise ValueError(f"codes of shape {codes.shape} for {len(self.domain)} attributes")
         rng = np.random.default_rng(seed)
+        shared = seed if identifier_seed is None else identifier_seed
+        keys = np.random.SeedSequence(shared).generate_state(len(self.columns_out), np.uint64)
         found: dict[str, pa.Array] = {}
-        for name in self.columns_out:
+        for name, key in zip(self.columns_out, keys, strict=True):
             if name in self._patterns:
-                drawn = unique_texts(
-                    self._patterns[name], len(codes), seed=int(rng.integers(2**63))
-                )
+                drawn = self._patterns[name].draw(len(codes), seed=int(key), first=first)
                 found[name] = pa.array(drawn, type=pa.string())
             else:
                 column = codes[:, self.domain.index(name)].astype(np.int64)
@@ -204,7 +221,7 @@ def _treat(column: Column) -> Treatment:
 
     if column.kind is Kind.ID and isinstance(column.domain, PatternDomain):
         try:
-            pattern_generator(column.domain.pattern)
+            automaton(column.domain.pattern)
         except InputError as error:
             return treat("left_out", f"identifier: {error.what.rstrip('.')}")
         return treat("regenerated", "identifier: made up from its pattern, never modelled")

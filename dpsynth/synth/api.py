@@ -162,8 +162,21 @@ class Model(Protocol):
         """Standard deviation of the noise of :attr:`total`, in rows."""
         ...
 
+    @property
+    def noise_share(self) -> float:
+        """How far noise alone moves a column from the rows, on average, as a share of the rows."""
+        ...
+
     def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
         """Return expected counts over `attributes`, shape ``domain.shape(attributes)``."""
+        ...
+
+    def given(self, codes: Mapping[str, int]) -> Model:
+        """Return the model of the rows in which some attributes have the given codes.
+
+        Raises:
+            InputError: The model holds such rows for impossible.
+        """
         ...
 
     def sample(self, rows: int, *, seed: int) -> NDArray[np.int32]:

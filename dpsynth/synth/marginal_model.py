@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
+from dpsynth.synth.conditioning import condition
 from dpsynth.synth.estimate import mean_of
 from dpsynth.synth.numeric import sum_bins
-from dpsynth.synth.oneway import OneWays
+from dpsynth.synth.oneway import OneWays, estimates_of, noise_share
 from dpsynth.synth.persist import load_parts, save_parts
 from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
@@ -29,6 +30,9 @@ from dpsynth.synth.sampling import refine, sample_codes
 from dpsynth.synth.selftest import check_sample
 
 Floats = NDArray[np.float64]
+
+#: A condition of a smaller probability is refused: nothing was measured that speaks of such rows.
+LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ class MarginalModel:
         graph: Distribution of the bins.
         fine: Expected counts of the fine codes of each attribute, non-negative.
         measurements: Everything that was measured.
+        fixed: Code of every attribute that :meth:`given` fixed.
     """
 
     method: str
@@ -63,6 +68,7 @@ class MarginalModel:
     graph: GraphicalModel
     fine: tuple[Floats, ...]
     measurements: tuple[Measurement, ...]
+    fixed: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_measurements(
@@ -125,6 +131,12 @@ class MarginalModel:
             1.0 / (m.values.size * m.sigma**2) for m in self.measurements if len(m.attributes) == 1
         )
         return 1.0 / math.sqrt(precision)
+
+    @property
+    def noise_share(self) -> float:
+        """See :func:`dpsynth.synth.oneway.noise_share`."""
+        estimates = estimates_of(self.domain, self.measurements)
+        return noise_share(self.domain, estimates, self.partitions, self.total)
 
     @property
     def measured(self) -> tuple[Measured, ...]:
@@ -203,6 +215,57 @@ class MarginalModel:
         share: Floats = np.divide(weight, mass[partition], out=flat, where=mass[partition] > 0)
         return share
 
+    def given(self, codes: Mapping[str, int]) -> MarginalModel:
+        """Return the model of the rows in which some attributes have the given fine codes.
+
+        Its `total` is the number of such rows that this model expects; what is told of the
+        measurements, the noise of the total among it, stays that of the whole table.
+
+        Args:
+            codes: Fine code of each fixed attribute.
+
+        Raises:
+            InputError: There is no such attribute or code, or the model holds such rows for
+                impossible.
+        """
+        for name, code in codes.items():
+            if name not in self.domain.names:
+                raise InputError("is no column of the model.", where=f"condition on {name!r}")
+            if not 0 <= code < self.domain[name].size:
+                raise InputError(
+                    f"has no code {code}.",
+                    where=f"condition on {name!r}",
+                    fix=f"Its codes are 0 to {self.domain[name].size - 1}.",
+                )
+        bins = {name: int(self.partitions[name][code]) for name, code in codes.items()}
+        graph, probability = condition(self.graph, bins)
+        for name, code in codes.items():
+            probability *= float(self._inside(name)[code])
+        if probability < LEAST_PROBABILITY:
+            raise InputError(
+                "The model holds rows of this kind for impossible.",
+                where=f"condition on {', '.join(map(repr, codes))}",
+                fix="Drop a part of the condition, or choose a value that is not as rare.",
+            )
+        # A fixed attribute has one bin left. All its codes are in it, and one has all the weight.
+        total = self.total * probability
+        one_bin = {name: np.zeros_like(self.partitions[name]) for name in codes}
+        alone = {
+            name: np.where(np.arange(self.domain[name].size) == code, total, 0.0)
+            for name, code in codes.items()
+        }
+        return replace(
+            self,
+            total=total,
+            partitions={**self.partitions, **one_bin},
+            graph=graph,
+            fine=tuple(
+                alone.get(name, weight)
+                for name, weight in zip(self.domain.names, self.fine, strict=True)
+            ),
+            fixed={**self.fixed, **codes},
+        )
+
     def sample(self, rows: int, *, seed: int) -> NDArray[np.int32]:
         """Return `rows` coded rows, shape (rows, attributes), in no particular order.
 
@@ -223,7 +286,16 @@ class MarginalModel:
         return check_sample(self, codes, seed=seed)
 
     def save(self, folder: Path) -> None:
-        """Write ``model.json`` and ``arrays.npz`` into an existing folder."""
+        """Write ``model.json`` and ``arrays.npz`` into an existing folder.
+
+        Raises:
+            InputError: The model stands under a condition, so it is no longer what was measured.
+        """
+        if self.fixed:
+            raise InputError(
+                "A model under a condition is not saved.",
+                fix="Save the model that it came from, and give the condition again.",
+            )
         save_parts(
             folder,
             method=self.method,

@@ -61,15 +61,8 @@ class OneWays:
 
     @property
     def noise_share(self) -> float:
-        """Expected distance that noise alone puts between the bins of a column and the rows.
-
-        The mean over columns of half the summed absolute noise, as a share of the rows.
-        """
-        sums = [
-            np.sqrt(e.bin_variance(self.partitions[name])).sum()
-            for name, e in zip(self.domain.names, self.estimates, strict=True)
-        ]
-        return float(np.mean(sums)) * math.sqrt(2.0 / math.pi) / (2.0 * self.total)
+        """See :func:`noise_share`."""
+        return noise_share(self.domain, self.estimates, self.partitions, self.total)
 
     @property
     def coarse(self) -> tuple[Floats, ...]:
@@ -198,13 +191,7 @@ def measure_one_ways(
         stage=stage,
     )
     known = (*before.measurements, *measured) if before else tuple(measured)
-    estimates = tuple(
-        combine(
-            [m for m in known if m.attributes == (name,) and not m.partitions],
-            [m for m in known if m.attributes == (name,) and m.partitions],
-        )
-        for name in domain.names
-    )
+    estimates = estimates_of(domain, known)
     total = estimate_total(estimates)
     bins = max_bins
     if pair_rho is not None:
@@ -221,3 +208,29 @@ def measure_one_ways(
             a.name: coarsen(a, e, total, bins) for a, e in zip(domain, estimates, strict=True)
         },
     )
+
+
+def estimates_of(domain: Domain, measurements: Sequence[Measurement]) -> tuple[Estimate, ...]:
+    """Return the estimate of every column from all that was measured of it by itself."""
+    return tuple(
+        combine(
+            [m for m in measurements if m.attributes == (name,) and not m.partitions],
+            [m for m in measurements if m.attributes == (name,) and m.partitions],
+        )
+        for name in domain.names
+    )
+
+
+def noise_share(
+    domain: Domain, estimates: Sequence[Estimate], partitions: Mapping[str, Codes], total: float
+) -> float:
+    """Return how far noise alone moves a column from the rows, as a share of the rows.
+
+    The mean over columns of half the summed mean absolute noise of its bins: the total variation
+    distance of noisy counts that nobody corrects.
+    """
+    sums = [
+        np.sqrt(estimate.bin_variance(partitions[name])).sum()
+        for name, estimate in zip(domain.names, estimates, strict=True)
+    ]
+    return float(np.mean(sums)) * math.sqrt(2.0 / math.pi) / (2.0 * total)

@@ -125,6 +125,7 @@ def round_table(expected: Floats, rng: np.random.Generator) -> Counts:
     counts: Counts = _round(table, rng.random(table.size + 1))[:-1]
     wanted = np.rint(expected.sum(axis=1)).astype(np.int64)
     for row in np.flatnonzero(counts.sum(axis=1) != wanted):
-        # Rounding error of the last bits: mend the row in its largest cell.
-        counts[row, np.argmax(counts[row])] += wanted[row] - counts[row].sum()
+        # Rounding error of the last bits: mend the row in its largest cell, never in an empty one.
+        short = wanted[row] - counts[row].sum()
+        counts[row, np.argmax(expected[row] if short > 0 else counts[row])] += short
     return counts

@@ -22,15 +22,20 @@ Rows = NDArray[np.int32]
 
 
 @njit(cache=True)
-def _deal(order: Codes, group: Codes, cursor: Codes, left: Codes, values: Codes, out: Rows) -> None:
-    """Give each row, in `order`, the next value of its group that is left."""
-    for row in order:
+def _deal(
+    group: Codes | Rows, cursor: Codes, ends: Codes, pool: Rows, coins: Floats, out: Rows
+) -> None:
+    """Give each row a value of its group, any that is left with the same chance.
+
+    The shuffle of Fisher and Yates, one step a row: the pool is in the order of the groups, so a
+    step touches one group's part of it and nothing else.
+    """
+    for row in range(group.size):
         at = cursor[group[row]]
-        while left[at] == 0:
-            at += 1
-        left[at] -= 1
-        cursor[group[row]] = at
-        out[row] = values[at]
+        taken = at + int(coins[row] * (ends[group[row]] - at))
+        out[row] = pool[taken]
+        pool[taken] = pool[at]
+        cursor[group[row]] = at + 1
 
 
 def sample_codes(model: GraphicalModel, rows: int, rng: np.random.Generator) -> Rows:
@@ -115,10 +120,10 @@ def _draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> N
     shuffled = rng.permutation(present.size)  # no group is favoured by its place
     counts = np.empty(expected.shape, dtype=np.int64)
     counts[shuffled] = round_table(expected[shuffled], rng)
-    values = np.tile(np.arange(table.shape[1]), present.size)
-    cursor = np.zeros(table.shape[0], dtype=np.int64)
-    cursor[present] = np.arange(present.size) * table.shape[1]
-    _deal(rng.permutation(group.size), group, cursor, counts.ravel(), values, out)
+    values = np.arange(table.shape[1], dtype=np.int32)
+    pool = np.repeat(np.tile(values, present.size), counts.ravel())
+    ends = np.cumsum(sizes)
+    _deal(group, ends - sizes, ends, pool, rng.random(group.size), out)
 
 
 def refine(coarse: Rows, partition: Codes, fine: Floats, rng: np.random.Generator) -> Rows:
@@ -138,6 +143,9 @@ def refine(coarse: Rows, partition: Codes, fine: Floats, rng: np.random.Generato
     """
     order = np.argsort(partition, kind="stable")
     starts = np.searchsorted(partition[order], np.arange(int(partition.max()) + 2))
+    values = order.astype(np.int32)
+    if starts.size > order.size:  # every bin is one fine code
+        return values[coarse]
     wanted = np.bincount(coarse, minlength=starts.size - 1)
     counts = np.zeros(order.size, dtype=np.int64)
     for bin_, rows in enumerate(wanted):
@@ -145,10 +153,11 @@ def refine(coarse: Rows, partition: Codes, fine: Floats, rng: np.random.Generato
         weight = fine[order[inside]]
         if not weight.sum() > 0:
             weight = np.ones(weight.shape)
-        ends = np.cumsum(weight) * (rows / weight.sum())
-        marks = np.floor(ends + rng.random())
-        marks[-1] = rows
+        ends = np.cumsum(weight)
+        ends /= ends[-1]  # 1 exactly from the last positive weight on: no code of weight 0 is drawn
+        marks = np.floor(ends * rows + rng.random())
         counts[inside] = np.diff(np.minimum(marks, rows), prepend=0.0)
     out = np.empty(coarse.size, dtype=np.int32)
-    _deal(rng.permutation(coarse.size), coarse.astype(np.int64), starts[:-1], counts, order, out)
+    last = np.cumsum(wanted)
+    _deal(coarse, last - wanted, last, np.repeat(values, counts), rng.random(coarse.size), out)
     return out

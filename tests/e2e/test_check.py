@@ -64,8 +64,8 @@ def test_what_is_planned_is_what_a_release_charges(desk: Desk) -> None:
     for m, e in zip(marginals, drawn, strict=True):
         assert m["sigma"] == pytest.approx(float(e["scale"]), rel=1e-9)
         assert m["typical_error"] == pytest.approx(0.7979 * m["sigma"], rel=1e-3)
-    (pair,) = planned["pairs"]["marginals"]
-    assert pair["cells_at_most"] and pair["attributes"] == [] and pair["count"] == 3
+    (pair,) = planned["tables"]["marginals"]
+    assert pair["cells_at_most"] and pair["attributes"] == [] and pair["count"] == 6
 
 
 def test_a_forecast_needs_a_number_of_rows_that_somebody_states(desk: Desk) -> None:

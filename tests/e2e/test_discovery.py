@@ -55,7 +55,7 @@ def test_open_columns_are_found_paid_for_and_published(desk: Desk) -> None:
 
     # Every stage is charged, within the reservation, in rho and in delta.
     stages = {item["stage"] for item in shown["budget.stages"]}
-    assert {"discovery", "one-way", "select", "pairs", "published error"} == stages
+    assert {"discovery", "one-way", "scores", "tables", "published error"} == stages
     charged = sum(Fraction(call["rho"]) for call in shown["accounting.calls"])
     assert charged <= Fraction(shown["guarantee.rho"])
     own = sum(Fraction(call.get("delta", "0")) for call in shown["accounting.calls"])
@@ -86,7 +86,7 @@ def test_shares_of_zero_leave_open_columns_out_and_publish_no_error(desk: Desk) 
     shown = facts(desk.folder / "clinic")
     assert shown["data.discovered"] == []
     assert shown["fitness.measured_error"]["status"] == "not_run"
-    assert {item["stage"] for item in shown["budget.stages"]} == {"one-way", "select", "pairs"}
+    assert {item["stage"] for item in shown["budget.stages"]} == {"one-way", "scores", "tables"}
 
 
 def test_a_share_that_makes_no_sense_spends_nothing(desk: Desk) -> None:

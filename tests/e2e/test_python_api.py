@@ -43,6 +43,12 @@ def test_a_frame_in_a_table_out(desk: Desk, kind: str) -> None:
     assert table.num_rows == 500
     assert table.schema.field("age").type == pa.int64()
     assert table.equals(fitted.sample(500, seed=4))
+    north = fitted.sample(40, where={"ward": "north", "age": "71"})
+    assert north.num_rows == 40
+    assert set(north["ward"].to_pylist()) == {"north"} and set(north["age"].to_pylist()) == {71}
+    assert 0 < fitted.sample(where={"ward": "north"}).num_rows < fitted.sample().num_rows
+    with pytest.raises(InputError, match="not a declared value"):
+        fitted.sample(1, where={"ward": "attic"})
     with Ledger.open(desk.ledger) as book:
         status = book.status("clinic")
     assert status.open_reservations == ()

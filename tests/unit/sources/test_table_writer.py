@@ -8,7 +8,7 @@ import pytest
 
 from dpsynth.errors import InputError
 from dpsynth.sources.files import open_source
-from dpsynth.sources.writer import write_table
+from dpsynth.sources.writer import TableWriter, write_table
 
 TABLE = pa.table(
     {
@@ -44,6 +44,31 @@ def test_parquet_reads_back(tmp_path: Path) -> None:
     write_table(TABLE, path, "parquet")
     assert pq.read_table(path).to_pydict() == TABLE.to_pydict()
     assert pq.read_metadata(path).metadata is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_parts_are_one_table(tmp_path: Path, encoding: str) -> None:
+    """One header and one byte order mark; a part with quotes may follow one without."""
+    path = tmp_path / "t.csv"
+    parts = [pa.table({"a": ["x", "é"], "b": ["1", "2"]}), pa.table({"a": ['y,"'], "b": ["3"]})]
+    with path.open("wb") as file, TableWriter(file, "csv", encoding=encoding) as writer:
+        for part in parts:
+            writer.append(part)
+    assert path.read_text(encoding) == 'a,b\nx,1\né,2\n"y,""","3"\n'
+    assert open_source(path, encoding=encoding).read(["a"]).columns["a"].to_pylist() == [
+        b"x", "é".encode(), b'y,"',
+    ]  # fmt: skip
+
+
+def test_parts_of_parquet_are_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with path.open("wb") as file:
+        with TableWriter(file, "parquet") as writer:
+            for _ in range(3):
+                writer.append(TABLE)
+        assert not file.closed
+    assert pq.read_metadata(path).num_row_groups == 3
+    assert pq.read_table(path).to_pydict() == pa.concat_tables([TABLE] * 3).to_pydict()
 
 
 def test_refusals(tmp_path: Path) -> None:
