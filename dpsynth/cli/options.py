@@ -66,7 +66,8 @@ FidelityShare = Annotated[
 Method = Annotated[
     str | None,
     typer.Option(
-        "--synthesizer", help="cliquetree, mst, independent or best (default: cliquetree)."
+        "--synthesizer",
+        help="cliquetree (default), aim, mwem, mst, independent or best.",
     ),
 ]
 PolicyOption = Annotated[

@@ -36,20 +36,21 @@ from dpsynth.synth.oneway import (
 )
 from dpsynth.synth.pgm.fit import shrinkage_for
 from dpsynth.synth.structure import (
+    SIZES,
+    TOGETHER,
     Limits,
     Scope,
     Scored,
     chance,
+    check_columns,
+    check_size,
+    checked_workload,
     choose,
     measure,
     noise,
     score,
     small_enough,
 )
-
-#: Cells of the largest clique, by name. All cliques together may have TOGETHER times as many.
-SIZES = {"fast": 10_000, "default": 100_000, "large": 1_000_000}
-TOGETHER = 20
 
 # Of the rest. Scores are thousands of rows and their noise tens to hundreds.
 _SCORE_SHARE = 0.06
@@ -95,19 +96,10 @@ class CliqueTreeSynthesizer:
         Raises:
             InputError: One of them is not as described.
         """
-        if not isinstance(self.size, str) or self.size not in SIZES:
-            raise InputError(f"must be one of: {', '.join(SIZES)}.", where="cliquetree, size")
+        check_size(self.name, self.size)
         if type(self.bins) is not int or not 2 <= self.bins <= 64:
             raise InputError("must be a whole number from 2 to 64.", where="cliquetree, bins")
-        sets = self.workload
-        if not isinstance(sets, list | tuple) or not all(
-            isinstance(s, list | tuple) and len(s) > 1 and all(isinstance(n, str) for n in s)
-            for s in sets
-        ):
-            raise InputError(
-                "must be a list of lists of two or more columns.", where="cliquetree, workload"
-            )
-        object.__setattr__(self, "workload", tuple(tuple(s) for s in sets))
+        object.__setattr__(self, "workload", checked_workload(self.name, self.workload))
 
     def options(self) -> Mapping[str, Any]:
         """Return the declared options."""
@@ -276,10 +268,7 @@ class CliqueTreeSynthesizer:
     def _check(self, domain: Domain, rho: float) -> None:
         """Refuse what a fit could not do; see :func:`check_domain`."""
         check_domain(domain, rho, self.label)
-        for names in self.workload:
-            for name in names:
-                if name not in domain.names:
-                    raise InputError("is not a modelled column.", where=f"workload, {name}")
+        check_columns(domain, self.workload)
 
 
 def _expected_pairs(domain: Domain) -> int:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.synth.aim import AimSynthesizer
 from dpsynth.synth.api import Synthesizer
 from dpsynth.synth.best import BestSynthesizer
 from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
 from dpsynth.synth.independent import IndependentSynthesizer
 from dpsynth.synth.marginal_model import load_model
 from dpsynth.synth.mst import MstSynthesizer
+from dpsynth.synth.mwem import MwemSynthesizer
 
 MAX_CANDIDATES = 10
 
@@ -76,6 +78,12 @@ def _best(
 
 
 METHODS: Mapping[str, Method] = {
+    "aim": _method(
+        AimSynthesizer,
+        "A",
+        "AIM (2022): one table of a workload a round, rounds dearer as the model improves.",
+        fixed_plan=False,
+    ),
     "best": Method(
         make=_best,
         options=("candidates", "label"),
@@ -99,6 +107,12 @@ METHODS: Mapping[str, Method] = {
         MstSynthesizer,
         "A",
         "A spanning tree of the most dependent pairs of columns.",
+        fixed_plan=False,
+    ),
+    "mwem": _method(
+        MwemSynthesizer,
+        "A",
+        "MWEM+PGM (2012, 2019): a fixed number of rounds, each the table that is fitted worst.",
         fixed_plan=False,
     ),
 }

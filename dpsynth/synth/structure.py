@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.errors import InputError
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement
 from dpsynth.schema.domain import Domain
@@ -28,8 +29,44 @@ from dpsynth.synth.pgm.junction_tree import fits, neighbours
 Floats = NDArray[np.float64]
 Scope = tuple[str, ...]
 
+#: Cells of the largest clique, by name. All cliques together may have TOGETHER times as many.
+SIZES = {"fast": 10_000, "default": 100_000, "large": 1_000_000}
+TOGETHER = 20
+
 # What consistency between tables removes of the noise: 0.3 to 0.8 chose equally well on two tables.
 _NOISE_LEFT = 0.6
+
+
+def check_size(method: str, size: object) -> None:
+    """Raise InputError unless a size is one of :data:`SIZES`."""
+    if not isinstance(size, str) or size not in SIZES:
+        raise InputError(f"must be one of: {', '.join(SIZES)}.", where=f"{method}, size")
+
+
+def checked_workload(method: str, workload: object) -> tuple[Scope, ...]:
+    """Return the sets of columns that matter most as tuples.
+
+    Raises:
+        InputError: It is no list of lists of two or more different columns.
+    """
+    sets = workload if isinstance(workload, list | tuple) else ("not a list",)
+    for names in sets:
+        if (
+            not isinstance(names, list | tuple)
+            or not all(isinstance(name, str) for name in names)
+            or len(set(names)) < max(2, len(names))
+        ):
+            raise InputError(
+                "must be a list of lists of two or more columns.", where=f"{method}, workload"
+            )
+    return tuple(tuple(names) for names in sets)
+
+
+def check_columns(domain: Domain, workload: Iterable[Scope]) -> None:
+    """Raise InputError unless every column of a workload is modelled."""
+    for name in itertools.chain.from_iterable(workload):
+        if name not in domain.names:
+            raise InputError("is not a modelled column.", where=f"workload, {name}")
 
 
 @dataclass(frozen=True, kw_only=True)

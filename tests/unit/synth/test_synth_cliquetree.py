@@ -13,8 +13,9 @@ from dpsynth.privacy.events import GaussianEvent, ScoresEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable
-from dpsynth.synth.cliquetree import SIZES, CliqueTreeSynthesizer
+from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
 from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.structure import SIZES
 
 DOMAIN = Domain.from_sizes({"a": 4, "b": 4, "c": 4, "d": 3, "y": 2})
 

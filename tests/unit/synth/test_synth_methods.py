@@ -148,8 +148,8 @@ def test_a_wide_column_is_charged_planned_and_listed_at_both_levels() -> None:
         out_of_domain=size + 1,
     )
     domain = Domain((wide, Attribute(name="b", size=2)))
-    codes = np.array([np.arange(1000) % size, np.tile([0, 1], 500)])
-    codes[0, :150] = size + 1
+    codes = np.array([np.arange(20_000) % size, np.tile([0, 1], 10_000)])
+    codes[0, :3000] = size + 1
     for method in set(METHODS) - {"best"}:  # whose models are those of the others
         model, curator = fitted(method, domain, codes, 0.5)
         events = [e for _, e in curator.events if e.stage == "one-way"]
@@ -163,8 +163,9 @@ def test_a_wide_column_is_charged_planned_and_listed_at_both_levels() -> None:
             assert (entry["cells"], entry["sigma"]) == (event.cells, event.sigma)
             assert entry["typical_error"] == pytest.approx(event.sigma * 0.7979, rel=1e-3)
         [(_, count, sigma)] = model.out_of_domain_counts()
-        assert count == model.measurements[0].values[size + 1] and sigma == events[0].sigma
-        assert abs(count - 150) < 9 * sigma
+        assert count == pytest.approx(model.measurements[0].values[size + 1])
+        assert sigma == pytest.approx(events[0].sigma)
+        assert abs(count - 3000) < 9 * sigma
 
 
 def test_the_seed_alone_decides_the_sample() -> None:
@@ -183,10 +184,13 @@ def test_the_registry_is_explicit() -> None:
         own = {"label": "x"}
         tried = {"candidates": [{"name": m, **own} for m in ("mst", "independent")]}
         tree = own | {"size": "default", "bins": 32, "workload": []}
-        options = {"best": tried, "cliquetree": tree}
+        rounds = own | {"rounds": None, "size": "default", "workload": []}
+        options = {
+            "best": tried, "cliquetree": tree, "mwem": rounds, "aim": rounds | {"degree": 2}
+        }  # fmt: skip
         assert synthesizer.options() == options.get(name, own)
         assert registry.assurance_class(name) == "A"
-    with pytest.raises(InputError, match="cliquetree, independent, mst"):
+    with pytest.raises(InputError, match="aim, best, cliquetree, independent, mst, mwem"):
         registry.make("gan", {})
     with pytest.raises(InputError, match="no option degree"):
         registry.make("mst", {"degree": 2})

@@ -1,0 +1,246 @@
+"""Rounds of select, measure and fit: what the adaptive methods share.
+
+One table a round: the exponential mechanism selects, among the tables that the junction tree can
+still hold, the one whose counts are farthest from the model; it is measured, and the model is
+fitted to all tables so far (MWEM of Hardt, Ligett and McSherry 2012 with the inference of McKenna,
+Sheldon and Miklau 2019; AIM of McKenna, Mullins, Sheldon and Miklau 2022). What may never be true
+here: a choice that depends on anything but the domain, the budget and noisy values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.calibrate import MIN_RHO
+from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
+from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement, SelectionQuery
+from dpsynth.schema.domain import Domain
+from dpsynth.synth.api import PlannedMarginal, PlannedStage
+from dpsynth.synth.forecast import bins_at_most
+from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.oneway import OneWays, check_domain, one_way_cells
+from dpsynth.synth.pgm.junction_tree import fits, neighbours
+from dpsynth.synth.structure import (
+    SIZES,
+    TOGETHER,
+    Scope,
+    check_columns,
+    check_size,
+    checked_workload,
+)
+
+Floats = NDArray[np.float64]
+
+SELECT, TABLES = "select", "tables"
+MAX_ROUNDS = 1000
+# Weights are whole numbers up to this one: exact scores, and no weight is off by more than 1 %.
+_FINEST_WEIGHT = 100
+
+
+def penalty(sigma: float, cells: int) -> float:
+    """Return the expected L1 norm of noise of scale `sigma` in a table: sqrt(2/pi) sigma cells."""
+    return math.sqrt(2.0 / math.pi) * sigma * cells
+
+
+def check_options(
+    method: str, size: object, rounds: object, workload: object
+) -> tuple[tuple[str, ...], ...]:
+    """Check the options that the methods share and return the workload as tuples.
+
+    Raises:
+        InputError: One of them is not as described.
+    """
+    check_size(method, size)
+    if rounds is not None and (type(rounds) is not int or not 1 <= rounds <= MAX_ROUNDS):
+        raise InputError(
+            f"must be a whole number from 1 to {MAX_ROUNDS}.", where=f"{method}, rounds"
+        )
+    return checked_workload(method, workload)
+
+
+def check_run(
+    domain: Domain,
+    rho: float,
+    *,
+    label: str | None,
+    workload: Iterable[Scope],
+    smallest_price: float,
+) -> None:
+    """Refuse, before any data is opened, what the rounds could not do; see ``check_domain``.
+
+    Raises:
+        InputError: The domain, the label, the workload or the price of a round cannot work.
+    """
+    check_domain(domain, rho, label)
+    check_columns(domain, workload)
+    if len(domain) > 1 and smallest_price < 2.0 * MIN_RHO:
+        raise InputError(
+            "is too small for that many rounds.",
+            where="rho",
+            fix="Ask for fewer rounds or choose a larger epsilon.",
+        )
+
+
+def whole_weights(weights: Mapping[Scope, float]) -> dict[Scope, int]:
+    """Return positive weights as whole numbers in proportion, the largest 100, the least 1.
+
+    The noise of the exponential mechanism grows with the largest weight, so the scale is free.
+    """
+    largest = max(weights.values(), default=1.0)
+    return {s: max(1, round(_FINEST_WEIGHT * w / largest)) for s, w in weights.items()}
+
+
+def round_stages(
+    domain: Domain, *, select: float, tables: float, rounds: int, columns: int
+) -> tuple[PlannedStage, PlannedStage]:
+    """Return the stages of the rounds as a plan states them.
+
+    Args:
+        domain: The fine domain.
+        select: Price of all selections.
+        tables: Price of all tables.
+        rounds: How many rounds at most.
+        columns: Columns of the largest table.
+    """
+    largest = math.prod(sorted(map(bins_at_most, domain))[-columns:])
+    most = min(largest, MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN - one_way_cells(domain))
+    return (
+        PlannedStage(
+            stage=SELECT,
+            description="The table that the model of the earlier rounds fits worst, once a round.",
+            queries=rounds,
+            rho=select,
+        ),
+        PlannedStage(
+            stage=TABLES,
+            description="Noisy counts of the selected tables, in bins, one a round.",
+            queries=rounds,
+            rho=tables,
+            marginals=(
+                PlannedMarginal(
+                    attributes=(),
+                    columns=columns,
+                    count=rounds,
+                    cells=most,
+                    at_most=True,
+                    rho=tables / rounds,
+                ),
+            ),
+        ),
+    )
+
+
+@dataclass(kw_only=True, eq=False)
+class Growth:
+    """A model that grows by one table a round.
+
+    Attributes:
+        method: Registered name of the method.
+        curator: Who answers.
+        one_ways: The noisy columns by themselves, with which it begins.
+        size: Name of the largest clique, see ``cliquetree.SIZES``.
+        tables: What was measured so far.
+        model: What was fitted to it.
+    """
+
+    method: str
+    curator: Curator
+    one_ways: OneWays
+    size: str
+    tables: list[Measurement] = field(default_factory=list)
+    model: MarginalModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with independent columns."""
+        self.model = MarginalModel.from_measurements(
+            self.method, self.one_ways, (), self.curator.rho
+        )
+
+    def allowed(self, scopes: Iterable[Scope]) -> dict[Scope, Floats]:
+        """Return the tables that may be measured now, with the counts that the model expects.
+
+        The junction tree of all tables may have as large a share of its cells as was spent of the
+        budget, so that early rounds do not use it up (AIM, section 4).
+        """
+        coarse = self.one_ways.coarse_domain
+        sizes = [attribute.size for attribute in coarse]
+        number = {name: place for place, name in enumerate(coarse.names)}
+        near = neighbours(len(sizes), [[number[n] for n in m.attributes] for m in self.tables])
+        spent = 1.0 - self.curator.remaining / self.curator.rho
+        most = SIZES[self.size]
+        most_cells = min(MAX_CELLS_PER_MARGINAL, self.curator.cells_left)
+        found = {}
+        for scope in scopes:
+            added = near | neighbours(len(sizes), [[number[name] for name in scope]])
+            if coarse.cells(scope) <= most_cells and fits(
+                added, sizes, most, spent * TOGETHER * most
+            ):
+                # Columns far apart in a tree of large cliques may need too large a table on the
+                # way: such a pair waits until another one brings them closer.
+                with suppress(InputError):
+                    found[scope] = self.expected(scope)
+        return found
+
+    def is_last(self, scopes: Iterable[Scope]) -> bool:
+        """Say whether after a table of these the run might have no cells left for another."""
+        largest = max(map(self.one_ways.coarse_domain.cells, scopes))
+        return self.curator.cells_left < 2 * largest
+
+    def expected(self, scope: Scope) -> Floats:
+        """Return the counts that the model expects in a table of bins."""
+        return self.model.graph.marginal(scope) * self.one_ways.total
+
+    def select(
+        self,
+        models: Mapping[Scope, Floats],
+        *,
+        weights: Mapping[Scope, int],
+        rho: float,
+        sigma: float = 0.0,
+    ) -> Scope:
+        """Return, noisily, the table of the largest weighted distance beyond the noise of counts.
+
+        The score is  weight * (L1 distance of the model - expected L1 norm of the noise). A single
+        table needs no selection and costs nothing.
+
+        Args:
+            models: Expected counts of the tables to choose from, at least one.
+            weights: Positive whole number of each.
+            rho: Price.
+            sigma: Noise that a cell would be measured with, if it is to count.
+        """
+        scopes = list(models)
+        if len(scopes) == 1:
+            return scopes[0]
+        candidates = tuple(
+            Candidate(
+                attributes=scope,
+                reference=np.rint(model).astype(np.int64),
+                partitions={name: self.one_ways.partitions[name] for name in scope},
+                weight=weights[scope],
+                offset=-round(weights[scope] * penalty(sigma, model.size)),
+            )
+            for scope, model in models.items()
+        )
+        query = SelectionQuery(candidates=candidates, rho=rho)
+        return scopes[self.curator.select(query, stage=SELECT).index]
+
+    def measure(self, scope: Scope, rho: float) -> Measurement:
+        """Measure a table, fit the model to all tables so far, and return what was measured."""
+        query = MarginalQuery(
+            attributes=scope,
+            rho=rho,
+            partitions={name: self.one_ways.partitions[name] for name in scope},
+        )
+        self.tables += self.curator.measure([query], stage=TABLES)
+        self.model = MarginalModel.from_measurements(
+            self.method, self.one_ways, self.tables, self.curator.rho, before=self.model
+        )
+        return self.tables[-1]
