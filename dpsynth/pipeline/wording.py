@@ -174,8 +174,8 @@ def unprotected(unit: PrivacyUnit) -> list[str]:
     ]
 
 
-#: Noise that moves a column by more than this share of the rows is said in words.
-_SMALL_TABLE = 0.02
+#: Noise that moves a column by more than these shares of the rows is said in words.
+_SMALL_TABLE, _MOSTLY_NOISE = 0.02, 0.5
 
 
 def poor_uses(
@@ -189,7 +189,12 @@ def poor_uses(
         noise_share: How far noise alone moves a column, as a share of the rows.
     """
     uses = []
-    if noise_share > _SMALL_TABLE:
+    if noise_share > _MOSTLY_NOISE:
+        uses.append(
+            "Any figure: noise alone moves a column by half of the rows or more. The table is far "
+            "too small for this epsilon, and the data are mostly noise."
+        )
+    elif noise_share > _SMALL_TABLE:
         uses.append(
             f"Fine detail: noise alone moves a column by about {100 * noise_share:.0f} % of the "
             "rows. The table is small for this epsilon; trust large differences only."

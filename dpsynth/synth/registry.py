@@ -48,7 +48,7 @@ def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) 
 
 
 def _best(
-    candidates: Sequence[str | Mapping[str, Any]] = ("mst", "independent"),
+    candidates: Sequence[str | Mapping[str, Any]] = ("cliquetree", "independent"),
     label: str | None = None,
 ) -> BestSynthesizer:
     """Return the choice among candidates, each a name or a mapping with `name` and options."""
@@ -60,7 +60,7 @@ def _best(
         raise InputError(
             f"needs 2 to {MAX_CANDIDATES} other methods.",
             where="synthesizer best, candidates",
-            fix="For example candidates: [mst, independent].",
+            fix="For example candidates: [cliquetree, independent].",
         )
     if any("label" in options for options in asked):
         raise InputError(

@@ -145,7 +145,7 @@ class Growth:
         method: Registered name of the method.
         curator: Who answers.
         one_ways: The noisy columns by themselves, with which it begins.
-        size: Name of the largest clique, see ``cliquetree.SIZES``.
+        size: Name of the largest clique, see ``structure.SIZES``.
         tables: What was measured so far.
         model: What was fitted to it.
     """

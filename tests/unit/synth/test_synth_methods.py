@@ -182,8 +182,8 @@ def test_the_registry_is_explicit() -> None:
         assert isinstance(synthesizer, Synthesizer)
         assert synthesizer.name == name
         own = {"label": "x"}
-        tried = {"candidates": [{"name": m, **own} for m in ("mst", "independent")]}
         tree = own | {"size": "default", "bins": 32, "workload": []}
+        tried = {"candidates": [{"name": "cliquetree", **tree}, {"name": "independent", **own}]}
         rounds = own | {"rounds": None, "size": "default", "workload": []}
         options = {
             "best": tried, "cliquetree": tree, "mwem": rounds, "aim": rounds | {"degree": 2}
