@@ -162,3 +162,16 @@ def test_bins_and_workload_are_obeyed() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="cliquetree"):
         CliqueTreeSynthesizer(**options)
+
+
+def test_the_noise_share_is_that_of_counts_that_nobody_corrects() -> None:
+    codes = rows(4000)
+    model, _ = fitted(codes, 0.02)
+    off = []
+    for column, name in enumerate(DOMAIN.names):
+        sigma = next(m.sigma for m in model.measurements if m.attributes == (name,))
+        noise = np.random.default_rng(column).normal(0, sigma, (4000, DOMAIN[name].size))
+        off.append(np.abs(noise).sum(axis=1).mean() / (2 * model.total))
+    assert model.noise_share == pytest.approx(np.mean(off), rel=0.03)
+    given = model.given({"a": 1})
+    assert given.noise_share > 0
