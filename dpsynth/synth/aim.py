@@ -22,9 +22,14 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.curator import MAX_CELLS_PER_RUN, Curator
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
-from dpsynth.synth.forecast import one_way_noise, pair_noise
+from dpsynth.synth.forecast import expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import measure_one_ways, one_way_cells, one_way_stage
+from dpsynth.synth.oneway import (
+    measure_one_ways,
+    one_way_cells,
+    one_way_stage,
+    stage_prices,
+)
 from dpsynth.synth.pgm.fit import shrinkage_for
 from dpsynth.synth.rounds import (
     TABLES,
@@ -125,20 +130,16 @@ class AimSynthesizer:
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
         first, _, tables = _stages(rho, len(domain))
-        one_way = one_way_noise(domain, first, assumption)
-        if len(domain) == 1:
-            return (one_way,)
-        pairs = pair_noise(
-            TABLES,
+        return expected_noise(
             domain,
             assumption,
+            stage=TABLES,
             one_way_rho=first,
             rho=tables,
             pairs=self._expected_rounds(domain),
             most_cells=min(SIZES[self.size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
             shrinkage=shrinkage_for(rho),
         )
-        return (one_way,) if pairs is None else (one_way, pairs)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
@@ -234,9 +235,5 @@ def learnt_little(before: Floats, after: Floats, sigma: float) -> bool:
 
 
 def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of columns, selections and tables; a single column gets everything."""
-    if columns == 1:
-        return rho, 0.0, 0.0
-    first = _ONE_WAY_SHARE * rho
-    select = _SELECT_SHARE * (rho - first)
-    return first, select, rho - first - select
+    """Return the prices of columns, selections and tables."""
+    return stage_prices(rho, columns, one_way=_ONE_WAY_SHARE, choice=_SELECT_SHARE)

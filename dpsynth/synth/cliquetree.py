@@ -24,7 +24,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.curator import MAX_CELLS_PER_RUN, Curator
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
-from dpsynth.synth.forecast import bins_at_most, one_way_noise, pair_noise
+from dpsynth.synth.forecast import bins_at_most, expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.numeric import MAX_BINS
 from dpsynth.synth.oneway import (
@@ -33,6 +33,7 @@ from dpsynth.synth.oneway import (
     measure_one_ways,
     one_way_cells,
     one_way_stage,
+    stage_prices,
 )
 from dpsynth.synth.pgm.fit import shrinkage_for
 from dpsynth.synth.structure import (
@@ -156,20 +157,16 @@ class CliqueTreeSynthesizer:
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
         first, _, tables = _stages(rho, len(domain))
-        one_way = one_way_noise(domain, first, assumption)
-        if len(domain) == 1:
-            return (one_way,)
-        pairs = pair_noise(
-            _TABLES,
+        return expected_noise(
             domain,
             assumption,
+            stage=_TABLES,
             one_way_rho=first,
             rho=tables,
             pairs=_expected_pairs(domain),
             most_cells=min(SIZES[self.size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
             shrinkage=shrinkage_for(rho),
         )
-        return (one_way,) if pairs is None else (one_way, pairs)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
@@ -277,15 +274,12 @@ def _expected_pairs(domain: Domain) -> int:
 
 
 def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of columns, scores and tables; a single column gets everything.
+    """Return the prices of columns, scores and tables.
 
     The share of the columns falls slowly with the budget: 0.5 up to epsilon 0.3, 0.33 at 1, 0.15 at
     10 (at delta 1e-6). They carry the total, the bins, the prior and the spikes. Measured on six
     tables: at epsilon 1 anything from 0.2 to 0.5 is within 4 % of the best, 0.35, and at epsilon 10
     anything from 0.1 to 0.3 within 2 %.
     """
-    if columns == 1:
-        return rho, 0.0, 0.0
-    first = rho * min(0.5, max(0.15, 0.33 * (0.0244 / rho) ** 0.2))
-    scores = _SCORE_SHARE * (rho - first)
-    return first, scores, rho - first - scores
+    share = min(0.5, max(0.15, 0.33 * (0.0244 / rho) ** 0.2))
+    return stage_prices(rho, columns, one_way=share, choice=_SCORE_SHARE)

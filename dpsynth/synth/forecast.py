@@ -182,7 +182,39 @@ def one_way_noise(domain: Domain, rho: float, assumption: Assumption) -> Expecte
     )
 
 
-def pair_noise(
+def expected_noise(
+    domain: Domain,
+    assumption: Assumption,
+    *,
+    stage: str,
+    one_way_rho: float,
+    rho: float,
+    pairs: int,
+    most_cells: int,
+    shrinkage: float,
+) -> tuple[ExpectedNoise, ...]:
+    """Return the expected noise of a method that counts columns, then pairs: one entry of each.
+
+    Arguments as in :func:`_pair_noise`; without pairs where there is one column, or where every
+    pair would have too many cells.
+    """
+    one_way = one_way_noise(domain, one_way_rho, assumption)
+    if len(domain) == 1:
+        return (one_way,)
+    found = _pair_noise(
+        stage,
+        domain,
+        assumption,
+        one_way_rho=one_way_rho,
+        rho=rho,
+        pairs=pairs,
+        most_cells=most_cells,
+        shrinkage=shrinkage,
+    )
+    return (one_way,) if found is None else (one_way, found)
+
+
+def _pair_noise(
     stage: str,
     domain: Domain,
     assumption: Assumption,

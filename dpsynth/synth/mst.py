@@ -11,7 +11,6 @@ function of the domain and of noisy values; the number of rows is never used.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, C
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
-from dpsynth.synth.forecast import bins_at_most, one_way_noise, pair_noise
+from dpsynth.synth.forecast import bins_at_most, expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.oneway import (
     OneWays,
@@ -32,8 +31,10 @@ from dpsynth.synth.oneway import (
     one_way_cells,
     one_way_stage,
     shares,
+    stage_prices,
 )
 from dpsynth.synth.pgm.fit import shrinkage_for
+from dpsynth.synth.structure import chance
 
 # One-way counts carry the total, the bins, the prior and the spikes. Measured on ten tables of 700
 # to 39,000 rows at epsilon 1: a half has up to 20 % less 2-way error than a quarter where rows are
@@ -108,20 +109,16 @@ class MstSynthesizer:
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
         first, _, measure = _stages(rho, len(domain))
-        one_way = one_way_noise(domain, first, assumption)
-        if len(domain) == 1:
-            return (one_way,)
-        pairs = pair_noise(
-            _PAIRS,
+        return expected_noise(
             domain,
             assumption,
+            stage=_PAIRS,
             one_way_rho=first,
             rho=measure,
             pairs=len(domain) - 1,
             most_cells=_most_cells(domain),
             shrinkage=shrinkage_for(rho),
         )
-        return (one_way,) if pairs is None else (one_way, pairs)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
@@ -142,7 +139,7 @@ class MstSynthesizer:
                 MarginalQuery(
                     attributes=edge,
                     rho=price,
-                    partitions={name: one_ways.partitions[name] for name in edge},
+                    partitions=one_ways.bins_of(edge),
                 )
                 for edge, price in zip(edges, prices, strict=True)
             ],
@@ -188,19 +185,13 @@ class MstSynthesizer:
 
 
 def _candidate(one_ways: OneWays, pair: Pair, product: Floats, weight: int) -> Candidate:
-    """Return a pair whose score is its distance from independence beyond that of chance.
-
-    Counts of truly independent columns differ from the product m by about sqrt(2 m / pi) a cell
-    (mean deviation of a Poisson count; 2 m where m is below 1), which large tables add up to more
-    than the dependence of small ones. That public number is taken off.
-    """
-    chance = np.minimum(2.0 * product, np.sqrt(2.0 * product / math.pi)).sum()
+    """Return a pair whose score is its distance from independence beyond that of chance."""
     return Candidate(
         attributes=pair,
         reference=np.rint(product).astype(np.int64),
-        partitions={name: one_ways.partitions[name] for name in pair},
+        partitions=one_ways.bins_of(pair),
         weight=weight,
-        offset=-weight * round(float(chance)),
+        offset=-weight * round(chance(product)),
     )
 
 
@@ -211,9 +202,5 @@ def _most_cells(domain: Domain) -> int:
 
 
 def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of the three stages; a single column gets everything."""
-    if columns == 1:
-        return rho, 0.0, 0.0
-    first = _ONE_WAY_SHARE * rho
-    select = _SELECT_SHARE * (rho - first)
-    return first, select, rho - first - select
+    """Return the prices of the three stages."""
+    return stage_prices(rho, columns, one_way=_ONE_WAY_SHARE, choice=_SELECT_SHARE)

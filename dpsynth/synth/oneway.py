@@ -59,6 +59,10 @@ class OneWays:
         """The domain of the bins."""
         return coarse_domain(self.partitions)
 
+    def bins_of(self, attributes: Sequence[str]) -> dict[str, Codes]:
+        """Return the bins of some columns, as a request for their table names them."""
+        return {name: self.partitions[name] for name in attributes}
+
     @property
     def noise_share(self) -> float:
         """See :func:`noise_share`."""
@@ -82,6 +86,24 @@ def shares(rho: float, cells: Sequence[int]) -> list[float]:
     """Split a price over tables in proportion to cells^(2/3)."""
     weights = np.asarray(cells, dtype=np.float64) ** (2.0 / 3.0)
     return [float(w) for w in rho * (weights / weights.sum())]
+
+
+def stage_prices(
+    rho: float, columns: int, *, one_way: float, choice: float
+) -> tuple[float, float, float]:
+    """Split a price over the columns, the choice among larger tables, and those tables.
+
+    Args:
+        rho: The whole price.
+        columns: Number of columns; a single one gets everything.
+        one_way: Share of the columns.
+        choice: Share of the rest that the choice gets.
+    """
+    if columns == 1:
+        return rho, 0.0, 0.0
+    first = one_way * rho
+    chosen = choice * (rho - first)
+    return first, chosen, rho - first - chosen
 
 
 def check_domain(domain: Domain, rho: float, label: str | None) -> None:

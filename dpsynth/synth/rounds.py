@@ -223,7 +223,7 @@ class Growth:
             Candidate(
                 attributes=scope,
                 reference=np.rint(model).astype(np.int64),
-                partitions={name: self.one_ways.partitions[name] for name in scope},
+                partitions=self.one_ways.bins_of(scope),
                 weight=weights[scope],
                 offset=-round(weights[scope] * penalty(sigma, model.size)),
             )
@@ -237,7 +237,7 @@ class Growth:
         query = MarginalQuery(
             attributes=scope,
             rho=rho,
-            partitions={name: self.one_ways.partitions[name] for name in scope},
+            partitions=self.one_ways.bins_of(scope),
         )
         self.tables += self.curator.measure([query], stage=TABLES)
         self.model = MarginalModel.from_measurements(

@@ -129,7 +129,7 @@ def score(
         Candidate(
             attributes=scope,
             reference=np.rint(model).astype(np.int64),
-            partitions={name: one_ways.partitions[name] for name in scope},
+            partitions=one_ways.bins_of(scope),
         )
         for scope, model in zip(scopes, models, strict=True)
     ]
@@ -146,7 +146,7 @@ def measure(
         MarginalQuery(
             attributes=table.attributes,
             rho=rho * table.cost / total,
-            partitions={name: one_ways.partitions[name] for name in table.attributes},
+            partitions=one_ways.bins_of(table.attributes),
         )
         for table in chosen
     ]

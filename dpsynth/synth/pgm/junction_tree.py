@@ -36,17 +36,11 @@ class JunctionTree:
     parents: tuple[int, ...]
     separators: tuple[Scope, ...]
 
-    def home(self, scope: Iterable[int]) -> int:
-        """Return the first clique that contains `scope`; KeyError if there is none."""
+    def home(self, scope: Iterable[int], sizes: Sequence[int]) -> int:
+        """Return the smallest clique that contains `scope`; ValueError if there is none."""
         wanted = set(scope)
-        for number, clique in enumerate(self.cliques):
-            if wanted <= set(clique):
-                return number
-        raise KeyError(tuple(sorted(wanted)))
-
-    def cells(self, sizes: Sequence[int]) -> int:
-        """Return the number of cells of all cliques together."""
-        return sum(math.prod(sizes[a] for a in clique) for clique in self.cliques)
+        holding = [n for n, clique in enumerate(self.cliques) if wanted <= set(clique)]
+        return min(holding, key=lambda n: math.prod(sizes[a] for a in self.cliques[n]))
 
 
 def junction_tree(sizes: Sequence[int], scopes: Iterable[Iterable[int]]) -> JunctionTree:

@@ -20,7 +20,6 @@ from dpsynth.synth.pgm.junction_tree import JunctionTree, Scope
 from dpsynth.synth.pgm.layout import Layout
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 # Factors and messages are at most 1, so a cell lost to underflow weighs less than 1e-300. While
 # every raw message entry stays above this floor, that loss is below 1e-50 of any marginal.
@@ -60,16 +59,14 @@ class MessagePasser:
         self._axes = [tuple(sorted(c, key=place.__getitem__)) for c in tree.cliques]
         between = [tuple(sorted(s, key=place.__getitem__)) for s in tree.separators]
         self._shapes = [tuple(sizes[a] for a in axes) for axes in self._axes]
-        cells = [math.prod(shape) for shape in self._shapes]
         held: list[list[Scope]] = [[] for _ in tree.cliques]
         self._places: list[tuple[int, int]] = []  # clique and number of each factor
         for scope in scopes:
-            fitting = [n for n, clique in enumerate(tree.cliques) if set(scope) <= set(clique)]
-            home = min(fitting, key=lambda n: (cells[n], n))
+            home = tree.home(scope, sizes)
             self._places.append((home, len(held[home])))
             held[home].append(scope)
-        self._slots = [0] * len(cells)  # number of a message among the tables of the parent
-        for clique in range(1, len(cells)):
+        self._slots = [0] * len(tree.cliques)  # number of a message among the tables of the parent
+        for clique in range(1, len(tree.cliques)):
             parent = tree.parents[clique]
             self._slots[clique] = len(held[parent])
             held[parent].append(between[clique])

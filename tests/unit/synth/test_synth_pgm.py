@@ -91,7 +91,7 @@ def test_the_junction_tree_covers_and_hangs_together(seed: int) -> None:
     tree = junction_tree(sizes, scopes)
     assert set().union(*tree.cliques) == set(range(d))
     for scope in scopes:
-        assert set(scope) <= set(tree.cliques[tree.home(scope)])
+        assert set(scope) <= set(tree.cliques[tree.home(scope, sizes)])
     assert tree.parents[0] == -1
     for number, parent in enumerate(tree.parents[1:], 1):
         assert 0 <= parent < number
