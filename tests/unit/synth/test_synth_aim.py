@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from method_runs import DOMAIN, measured, rows, run, spent
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
@@ -22,19 +23,6 @@ from dpsynth.synth.oneway import measure_one_ways
 from dpsynth.synth.rounds import MAX_ROUNDS, Growth, penalty, whole_weights
 from dpsynth.synth.structure import SIZES
 
-DOMAIN = Domain.from_sizes({"a": 4, "b": 4, "c": 4, "d": 3, "y": 2})
-
-
-def rows(count: int, seed: int = 0) -> np.ndarray:
-    """Return columns with a -> b -> c in a chain, d alone, and y the parity of a and b."""
-    rng = np.random.default_rng(seed)
-    a = rng.integers(0, 4, count)
-    b = np.where(rng.random(count) < 0.7, a, rng.integers(0, 4, count))
-    c = np.where(rng.random(count) < 0.7, b, rng.integers(0, 4, count))
-    d = rng.integers(0, 3, count)
-    y = np.where(rng.random(count) < 0.9, (a + b) % 2, rng.integers(0, 2, count))
-    return np.array([a, b, c, d, y], dtype=np.int32)
-
 
 def hub(columns: int, count: int = 30_000) -> tuple[Domain, np.ndarray]:
     """Return columns of 16 codes that all depend on one that nobody sees."""
@@ -48,19 +36,7 @@ def hub(columns: int, count: int = 30_000) -> tuple[Domain, np.ndarray]:
 def fitted(
     codes: np.ndarray, rho: float, domain: Domain = DOMAIN, unit_rows: int = 1, **options: Any
 ) -> tuple[MarginalModel, Curator]:
-    table = CodedTable.build(domain, codes)
-    with Curator(
-        table, reservation=MemoryReservation(rho), max_rows_per_unit=unit_rows, rho=rho
-    ) as curator:
-        return AimSynthesizer(**options).fit(curator), curator
-
-
-def measured(model: MarginalModel) -> list[frozenset[str]]:
-    return [frozenset(m.attributes) for m in model.measurements if len(m.attributes) > 1]
-
-
-def spent(curator: Curator) -> float:
-    return sum(event.rho for _, event in curator.events)
+    return run(AimSynthesizer(**options), codes, rho, domain, unit_rows)
 
 
 @pytest.mark.parametrize("rounds", [None, 1, 7])

@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from method_runs import run
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.schema.domain import Attribute, Domain
-from dpsynth.sources.table import CodedTable
 from dpsynth.synth import registry
 from dpsynth.synth.api import Model, Synthesizer
 from dpsynth.synth.marginal_model import MarginalModel
@@ -23,15 +22,8 @@ METHODS = tuple(registry.METHODS)
 def fitted(
     method: str, domain: Domain, codes: np.ndarray, rho: float, rows_per_unit: int = 1, **options
 ) -> tuple[MarginalModel, Curator]:
-    table = CodedTable.build(domain, codes.astype(np.int32))
-    curator = Curator(
-        table,
-        reservation=MemoryReservation(rho),
-        max_rows_per_unit=rows_per_unit,
-        rho=rho,
-    )
-    with curator:
-        return registry.make(method, options).fit(curator), curator
+    synthesizer = registry.make(method, options)
+    return run(synthesizer, codes.astype(np.int32), rho, domain, rows_per_unit)
 
 
 def chain(rows: int, seed: int) -> tuple[Domain, np.ndarray]:

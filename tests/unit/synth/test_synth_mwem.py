@@ -7,53 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from method_runs import DOMAIN, measured, rows, run, spent
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.schema.domain import Domain
-from dpsynth.sources.table import CodedTable
 from dpsynth.synth.api import Assumption
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.mwem import MwemSynthesizer
 from dpsynth.synth.rounds import MAX_ROUNDS
 from dpsynth.synth.structure import SIZES
 
-DOMAIN = Domain.from_sizes({"a": 4, "b": 4, "c": 4, "d": 3, "y": 2})
-
-
-def rows(count: int) -> np.ndarray:
-    """Return columns with a -> b -> c in a chain, d alone, and y a noisy copy of a's parity."""
-    rng = np.random.default_rng(0)
-    a = rng.integers(0, 4, count)
-    b = np.where(rng.random(count) < 0.7, a, rng.integers(0, 4, count))
-    c = np.where(rng.random(count) < 0.7, b, rng.integers(0, 4, count))
-    d = rng.integers(0, 3, count)
-    y = np.where(rng.random(count) < 0.9, a % 2, rng.integers(0, 2, count))
-    return np.array([a, b, c, d, y], dtype=np.int32)
-
 
 def fitted(
     codes: np.ndarray, rho: float, domain: Domain = DOMAIN, unit_rows: int = 1, **options: Any
 ) -> tuple[MarginalModel, Curator]:
-    table = CodedTable.build(domain, codes)
-    with Curator(
-        table, reservation=MemoryReservation(rho), max_rows_per_unit=unit_rows, rho=rho
-    ) as curator:
-        return MwemSynthesizer(**options).fit(curator), curator
-
-
-def measured(model: MarginalModel) -> list[frozenset[str]]:
-    return [frozenset(m.attributes) for m in model.measurements if len(m.attributes) > 1]
-
-
-def spent(curator: Curator) -> float:
-    return sum(event.rho for _, event in curator.events)
+    return run(MwemSynthesizer(**options), codes, rho, domain, unit_rows)
 
 
 @pytest.mark.parametrize("rounds", [None, 1, 3])
 def test_the_rounds_share_the_whole_budget_equally(rounds: int | None) -> None:
-    model, curator = fitted(rows(20_000), 0.02, rounds=rounds)
+    model, curator = fitted(rows(20_000, joint=False), 0.02, rounds=rounds)
     assert 0.02 * (1 - 1e-6) <= spent(curator) <= 0.02
     tables = [e for _, e in curator.events if e.stage == "tables"]
     selected = [e for _, e in curator.events if e.stage == "select"]
@@ -64,16 +38,16 @@ def test_the_rounds_share_the_whole_budget_equally(rounds: int | None) -> None:
 
 
 def test_the_worst_pairs_are_measured_first_and_reproduced() -> None:
-    model, _ = fitted(rows(20_000), 0.5, rounds=3)
+    model, _ = fitted(rows(20_000, joint=False), 0.5, rounds=3)
     assert set(measured(model)) == {frozenset("ab"), frozenset("bc"), frozenset("ay")}
-    a, _, c, *_ = rows(20_000)
+    a, _, c, *_ = rows(20_000, joint=False)
     exact = np.bincount(4 * a + c, minlength=16).reshape(4, 4)
     distance = np.abs(model.marginal(("a", "c")) - exact).sum() / (2 * exact.sum())
     assert distance < 0.015, "a and c were never counted together: the chain says it"
 
 
 def test_only_tables_of_the_workload_are_measured() -> None:
-    model, curator = fitted(rows(20_000), 0.02, workload=[["c", "d"], ["y", "b", "d"]])
+    model, curator = fitted(rows(20_000, joint=False), 0.02, workload=[["c", "d"], ["y", "b", "d"]])
     assert set(measured(model)) <= {frozenset("cd"), frozenset("bdy")}
     assert frozenset("bdy") in measured(model)
     assert 0.02 * (1 - 1e-6) <= spent(curator) <= 0.02
@@ -109,14 +83,14 @@ def test_the_tree_keeps_to_its_size() -> None:
 def test_a_run_out_of_cells_ends_early_and_spends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     one_way_cells = sum(a.size for a in DOMAIN)
     monkeypatch.setattr("dpsynth.privacy.curator.MAX_CELLS_PER_RUN", one_way_cells + 40)
-    model, curator = fitted(rows(20_000), 0.5)
+    model, curator = fitted(rows(20_000, joint=False), 0.5)
     assert 1 <= len(measured(model)) <= 4
     assert spent(curator) >= 0.5 * (1 - 1e-6)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_almost_no_rows_give_a_sane_model(count: int) -> None:
-    model, curator = fitted(rows(100)[:, :count], 0.02, unit_rows=2, label="y")
+    model, curator = fitted(rows(100, joint=False)[:, :count], 0.02, unit_rows=2, label="y")
     sample = model.sample(50, seed=1)
     assert sample.shape == (50, 5)
     assert model.total >= 1
@@ -125,7 +99,7 @@ def test_almost_no_rows_give_a_sane_model(count: int) -> None:
 
 
 def test_one_column_and_a_column_of_one_value() -> None:
-    model, curator = fitted(rows(500)[:1], 0.02, Domain.from_sizes({"a": 4}))
+    model, curator = fitted(rows(500, joint=False)[:1], 0.02, Domain.from_sizes({"a": 4}))
     assert len(curator.events) == 1
     assert model.sample(10, seed=0).shape == (10, 1)
     constant = Domain.from_sizes({"a": 4, "k": 1})
@@ -136,7 +110,7 @@ def test_one_column_and_a_column_of_one_value() -> None:
 def test_a_plan_names_what_runs_and_bounds_it() -> None:
     synthesizer = MwemSynthesizer(rounds=4)
     plan = {stage.stage: stage for stage in synthesizer.plan(DOMAIN, 0.1)}
-    _, curator = fitted(rows(5000), 0.1, rounds=4)
+    _, curator = fitted(rows(5000, joint=False), 0.1, rounds=4)
     assert {event.stage for _, event in curator.events} == set(plan)
     for name in ("select", "tables"):
         price = sum(event.rho for _, event in curator.events if event.stage == name)
