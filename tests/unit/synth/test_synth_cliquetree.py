@@ -89,10 +89,15 @@ def test_a_small_table_gets_its_columns_counted_twice() -> None:
 
 
 def test_few_rows_measure_the_label_and_little_else() -> None:
-    model, _ = fitted(rows(60), 0.02, label="y")
-    pairs = measured(model, 2)
-    assert {frozenset((name, "y")) for name in "abcd"} <= pairs
-    assert len(pairs) <= 7
+    """Of 10 pairs 5.5 are chosen on average, deviation 1.1: a mean of 12 fits above 7 is rarer than
+    1e-5.
+    """
+    counts = []
+    for _ in range(12):
+        pairs = measured(fitted(rows(60), 0.02, label="y")[0], 2)
+        assert {frozenset((name, "y")) for name in "abcd"} <= pairs
+        counts.append(len(pairs))
+    assert np.mean(counts) <= 7
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
