@@ -175,7 +175,7 @@ def _stages(
 ) -> tuple[PlannedStage, ...]:
     """Return everything that would be asked; open columns count with an assumed size."""
     assumed = [_assumed(column) for column in opened]
-    domain = Domain((*codec.domain.attributes, *assumed))
+    domain = Domain((*codec.domain.attributes, *assumed), zeros=codec.domain.zeros)
     stages = list(synthesizer.plan(domain, price.fit))
     if opened:
         stages.insert(0, planned_stage(opened, price.discovery))

@@ -30,6 +30,7 @@ from dpsynth.schema.declared import (
 )
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.patterns import PatternTexts
+from dpsynth.schema.ruled_out import structural_zeros
 
 __all__ = ["OUT_OF_DOMAIN", "Codec", "Treatment"]
 
@@ -88,7 +89,10 @@ class Codec:
             if coder.attribute.size > _MAX_CELLS:
                 raise InputError(f"the column {name!r} has more than {_MAX_CELLS} cells.")
         return cls(
-            domain=Domain(tuple(c.attribute for c in coders.values())),
+            domain=Domain(
+                tuple(c.attribute for c in coders.values()),
+                zeros=structural_zeros(dictionary.constraints, coders),
+            ),
             coarse={name: coder.coarse for name, coder in coders.items()},
             coarse_domain=Domain(tuple(c.coarse_attribute for c in coders.values())),
             treatments=treatments,

@@ -144,6 +144,16 @@ class ColumnCoder:
             return pa.array(np.where(null, 0, numbers).astype(np.int64), mask=null)
         return pa.array(numbers, mask=null)
 
+    def value_range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the smallest and largest value that each code is decoded to; NaN off the line."""
+        lows = np.full(self.attribute.size, np.nan)
+        highs = lows.copy()
+        if self.line is not None and self.grid is not None:
+            cells, scale = self.line.size, 10.0**self.grid.decimals
+            lows[:cells] = np.where(self.grid.single, self.line.lows, self.grid.low / scale)
+            highs[:cells] = np.where(self.grid.single, self.line.lows, self.grid.high / scale)
+        return lows, highs
+
     def describe(self, code: int) -> str:
         """Return words for a code; IndexError outside the attribute."""
         if not 0 <= code < self.attribute.size:

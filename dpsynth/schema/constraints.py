@@ -1,6 +1,7 @@
 """Facts over several columns that a data owner declares: typed, never learned from rows.
 
-They describe the table; whether synthetic rows keep them is measured in ``fidelity``.
+They describe the table. What they rule out becomes structural zeros of the coded domain
+(``ruled_out``); whether synthetic rows keep them is measured in ``fidelity``.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ class Unique:
 
 @dataclass(frozen=True, kw_only=True)
 class LessThan:
-    """`left` is smaller than `right` wherever both are numbers."""
+    """`left` is smaller than `right` wherever both are numbers, or both are dates."""
 
     type: ClassVar[str] = "less_than"
     left: str
     right: str
+    or_equal: bool = False
     note: str = ""
 
     @property

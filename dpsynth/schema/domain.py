@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dpsynth.schema.zeros import Zeros
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
@@ -46,14 +48,23 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Domain:
-    """An ordered set of attributes; the column order of every coded table."""
+    """An ordered set of attributes; the column order of every coded table.
+
+    Attributes:
+        attributes: The columns.
+        zeros: Combinations of their codes that no row may have.
+    """
 
     attributes: tuple[Attribute, ...]
+    zeros: tuple[Zeros, ...] = ()
 
     def __post_init__(self) -> None:
-        """Names are unique."""
+        """Names are unique, and structural zeros speak of the codes of these attributes."""
         if len({a.name for a in self.attributes}) != len(self.attributes):
             raise ValueError("attribute names are not unique")
+        for zeros in self.zeros:
+            if tuple(map(len, zeros.classes)) != self.shape(zeros.names):
+                raise ValueError(f"structural zeros of other codes: {zeros.names}")
 
     @classmethod
     def from_sizes(cls, sizes: Mapping[str, int], *, ordered: Iterable[str] = ()) -> Domain:
@@ -105,4 +116,7 @@ class Domain:
 
     def project(self, names: Sequence[str]) -> Domain:
         """Return the domain of the named attributes, in the order given."""
-        return Domain(tuple(self[name] for name in names))
+        return Domain(
+            tuple(self[name] for name in names),
+            zeros=tuple(z for z in self.zeros if set(z.names) <= set(names)),
+        )

@@ -58,12 +58,16 @@ def read_constraint(cursor: Cursor, columns: Mapping[str, Column]) -> Constraint
             cursor.only(("type", "columns", "note"))
             return Unique(names=_names(cursor, "columns", columns), note=note)
         case "less_than":
-            cursor.only(("type", "left", "right", "note"))
-            return LessThan(
-                left=_numeric(cursor, "left", columns),
-                right=_numeric(cursor, "right", columns),
-                note=note,
-            )
+            cursor.only(("type", "left", "right", "or_equal", "note"))
+            or_equal = cursor.content.get("or_equal", False)
+            if not isinstance(or_equal, bool):
+                cursor.fail("or_equal: must be true or false.")
+            left = _name(cursor, "left", columns)
+            if columns[left].kind is Kind.DATE:
+                right = _dates(cursor, "right", columns)
+            else:
+                left, right = (_numeric(cursor, key, columns) for key in ("left", "right"))
+            return LessThan(left=left, right=right, or_equal=or_equal, note=note)
         case "implies":
             cursor.only(("type", "if", "then", "note"))
             return Implies(
@@ -94,6 +98,13 @@ def _numeric(cursor: Cursor, key: str, columns: Mapping[str, Column]) -> str:
     name = _name(cursor, key, columns)
     if columns[name].kind not in {Kind.INTEGER, Kind.FLOAT}:
         cursor.fail(f"{key}: {quoted(name)} is not a column of numbers.", "Name one that is.")
+    return name
+
+
+def _dates(cursor: Cursor, key: str, columns: Mapping[str, Column]) -> str:
+    name = _name(cursor, key, columns)
+    if columns[name].kind is not Kind.DATE:
+        cursor.fail(f"{key}: {quoted(name)} is not a column of dates.", "Name one that is.")
     return name
 
 

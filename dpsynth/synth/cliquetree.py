@@ -47,6 +47,7 @@ from dpsynth.synth.structure import (
     check_size,
     checked_workload,
     choose,
+    held_zeros,
     measure,
     noise,
     score,
@@ -192,20 +193,23 @@ class CliqueTreeSynthesizer:
                 before=one_ways,
             )
         pairs = self._pairs(curator, one_ways, scores) if several else []
+        zeros = held_zeros(one_ways, size=self.size)
         if not pairs:
-            return MarginalModel.from_measurements(self.name, one_ways, (), rho)
+            return MarginalModel.from_measurements(self.name, one_ways, (), rho, zeros=zeros)
         left = curator.remaining
         quiet = noise(pairs, rho=left, unit_rows=curator.unit_rows) / (2.0 * len(pairs))
         deeper = len(domain) > 2 and quiet < _QUIET * one_ways.total
         share = (1.0 - _TRIPLE_SHARE) if deeper else 1.0
         measured = measure(curator, one_ways, pairs, rho=share * left, stage=_TABLES)
-        model = MarginalModel.from_measurements(self.name, one_ways, measured, rho)
+        model = MarginalModel.from_measurements(self.name, one_ways, measured, rho, zeros=zeros)
         if not deeper:
             return model
         # Where no triple is worth its noise, the pairs are counted a second time.
         more = self._triples(curator, one_ways, model) or pairs
         measured += measure(curator, one_ways, more, rho=curator.remaining, stage=_TABLES)
-        return MarginalModel.from_measurements(self.name, one_ways, measured, rho, before=model)
+        return MarginalModel.from_measurements(
+            self.name, one_ways, measured, rho, zeros=zeros, before=model
+        )
 
     def _pairs(self, curator: Curator, one_ways: OneWays, rho: float) -> list[Scored]:
         """Score all pairs and return those to measure."""
@@ -221,6 +225,7 @@ class CliqueTreeSynthesizer:
             coarse,
             self._scored(coarse, scopes, gains),
             given=[scope for scope in scopes if self.label in scope],
+            zeros=[z.names for z in held_zeros(one_ways, size=self.size)],
             rho=curator.remaining,
             unit_rows=curator.unit_rows,
             limits=self._limits(curator),
@@ -239,6 +244,7 @@ class CliqueTreeSynthesizer:
         return choose(
             coarse,
             self._scored(coarse, scopes, gains),
+            zeros=[z.names for z in held_zeros(one_ways, size=self.size)],
             rho=curator.remaining,
             unit_rows=curator.unit_rows,
             limits=self._limits(curator),

@@ -22,6 +22,7 @@ from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.numeric import distribution
 from dpsynth.synth.oneway import OneWays, estimates_of
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
+from dpsynth.synth.zeros import held
 
 NAME = "fixed"
 MAX_CLIQUE = 10_000_000  #: cells of the largest table that the fit may need
@@ -82,7 +83,14 @@ def fit_marginals(domain: Domain, marginals: Sequence[NoisyMarginal]) -> Margina
         partitions={a.name: np.arange(a.size, dtype=np.int64) for a in domain},
     )
     rho = math.fsum(m.rho for m in measured)
-    return MarginalModel.from_measurements(NAME, one_ways, tables, rho)
+    zeros = held(
+        domain,
+        one_ways.coarse_domain,
+        [m.attributes for m in tables],
+        most=MAX_CLIQUE,
+        together=2 * MAX_CLIQUE,
+    )
+    return MarginalModel.from_measurements(NAME, one_ways, tables, rho, zeros=zeros)
 
 
 def _checked(domain: Domain, marginal: NoisyMarginal) -> Measurement:

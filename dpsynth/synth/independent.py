@@ -16,6 +16,7 @@ from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
 from dpsynth.synth.forecast import one_way_noise
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.oneway import check_domain, measure_one_ways, one_way_stage
+from dpsynth.synth.structure import held_zeros
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +53,6 @@ class IndependentSynthesizer:
         """Spend the whole budget on one-way counts."""
         check_domain(curator.domain, curator.rho, self.label)
         one_ways = measure_one_ways(curator, curator.remaining)
-        return MarginalModel.from_measurements(self.name, one_ways, (), curator.rho)
+        return MarginalModel.from_measurements(
+            self.name, one_ways, (), curator.rho, zeros=held_zeros(one_ways)
+        )

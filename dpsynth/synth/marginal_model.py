@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Domain
+from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.api import Check
 from dpsynth.synth.conditioning import condition
 from dpsynth.synth.estimate import mean_of
-from dpsynth.synth.numeric import sum_bins
+from dpsynth.synth.numeric import shares_inside, sum_bins
 from dpsynth.synth.oneway import OneWays, estimates_of, noise_share
 from dpsynth.synth.persist import load_parts, save_parts
 from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
 from dpsynth.synth.sampling import refine, sample_codes
 from dpsynth.synth.selftest import check_sample
+from dpsynth.synth.zeros import factor, settle
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +80,7 @@ class MarginalModel:
         tables: Sequence[Measurement],
         rho: float,
         *,
+        zeros: Sequence[Zeros] = (),
         before: MarginalModel | None = None,
     ) -> MarginalModel:
         """Fit the model.
@@ -87,6 +90,7 @@ class MarginalModel:
             one_ways: Fine one-way counts and the bins that follow from them.
             tables: Noisy counts of sets of attributes, in those bins.
             rho: Budget of the fit, from which the weight of the prior follows.
+            zeros: Structural zeros that the model holds.
             before: A model of the first of these tables, from which the search goes on.
         """
         partitions = one_ways.partitions
@@ -106,13 +110,16 @@ class MarginalModel:
             for m in tables
         ]
         coarse = one_ways.coarse_domain
+        fine = dict(zip(one_ways.domain.names, one_ways.fine, strict=True))
+        factors = [factor(each, partitions, fine) for each in zeros]
         graph = fit(
             coarse,
             observations,
             prior=[counts / one_ways.total for counts in one_ways.coarse],
             total=one_ways.total,
             shrinkage=shrinkage_for(rho),
-            start=before.graph.potentials[: -len(coarse)] if before else (),
+            start=before.graph.potentials[: -len(coarse) - len(factors)] if before else (),
+            factors=factors,
         )
         return cls(
             method=method,
@@ -208,12 +215,7 @@ class MarginalModel:
 
     def _inside(self, name: str) -> Floats:
         """Return the probability of each fine code given its bin."""
-        partition, weight = self.partitions[name], self.fine[self.domain.index(name)]
-        mass = sum_bins(weight, partition)
-        cells = np.bincount(partition)
-        flat = 1.0 / cells[partition]
-        share: Floats = np.divide(weight, mass[partition], out=flat, where=mass[partition] > 0)
-        return share
+        return shares_inside(self.fine[self.domain.index(name)], self.partitions[name])
 
     def given(self, codes: Mapping[str, int]) -> MarginalModel:
         """Return the model of the rows in which some attributes have the given fine codes.
@@ -279,6 +281,7 @@ class MarginalModel:
         codes = sample_codes(self.graph, rows, rng)
         for number, name in enumerate(self.domain.names):
             codes[number] = refine(codes[number], self.partitions[name], self.fine[number], rng)
+        settle(codes, self.domain, self.partitions, self.fine, rng)
         return np.ascontiguousarray(codes.T)
 
     def self_test(self, codes: NDArray[np.int32], *, seed: int) -> list[Check]:

@@ -219,6 +219,14 @@ def _merge(
     return first
 
 
+def shares_inside(weight: Floats, partition: Codes) -> Floats:
+    """Return the share of each code in the weight of its bin; equal shares where it has none."""
+    mass = sum_bins(weight, partition)
+    flat = 1.0 / np.bincount(partition)[partition]
+    share: Floats = np.divide(weight, mass[partition], out=flat, where=mass[partition] > 0)
+    return share
+
+
 def sum_bins(values: NDArray[np.number], partition: Codes) -> Floats:
     """Return the sum of `values` in each bin of a partition, both of shape (size,)."""
     return np.bincount(partition, weights=values.astype(np.float64)).astype(np.float64)

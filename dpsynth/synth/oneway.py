@@ -25,6 +25,7 @@ from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total
 from dpsynth.synth.numeric import MAX_BINS, coarsen, distribution, max_bins_for, sum_bins
+from dpsynth.synth.zeros import separated
 
 Floats = NDArray[np.float64]
 
@@ -227,7 +228,8 @@ def measure_one_ways(
         total=total,
         fine=tuple(distribution(a, e, total) for a, e in zip(domain, estimates, strict=True)),
         partitions={
-            a.name: coarsen(a, e, total, bins) for a, e in zip(domain, estimates, strict=True)
+            a.name: separated(domain, a.name, coarsen(a, e, total, bins))
+            for a, e in zip(domain, estimates, strict=True)
         },
     )
 

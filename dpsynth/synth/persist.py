@@ -10,7 +10,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Codes, Measurement
 from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.estimate import block_partition
 from dpsynth.synth.oneway import coarse_domain
 
 Floats = NDArray[np.float64]
 
 FORMAT = "dpsynth-marginal-model"
-VERSION = 1
-_KEYS = {"format", "version", "method", "total", "domain", "measurements", "scopes"}
+VERSION = 2
+_KEYS = {"format", "version", "method", "total", "domain", "zeros", "measurements", "scopes"}
 _MEASUREMENT_KEYS = {"attributes", "level", "sigma", "rho", "ledger_seq"}
 # At which resolution a marginal was counted: fine codes, blocks of them, or the bins of the model.
 _LEVELS = ("cells", "blocks", "bins")
@@ -67,6 +68,7 @@ def save_parts(
         "method": method,
         "total": total,
         "domain": [asdict(attribute) for attribute in domain],
+        "zeros": [zeros.names for zeros in domain.zeros],
         "measurements": [
             {
                 "attributes": m.attributes,
@@ -82,6 +84,9 @@ def save_parts(
     arrays: dict[str, NDArray[Any]] = {
         f"partition_{i}": partitions[name] for i, name in enumerate(domain.names)
     }
+    for i, zeros in enumerate(domain.zeros):
+        arrays[f"allowed_{i}"] = zeros.allowed
+        arrays |= {f"classes_{i}_{k}": classes for k, classes in enumerate(zeros.classes)}
     arrays |= {f"fine_{i}": array for i, array in enumerate(fine)}
     arrays |= {f"measurement_{i}": m.values for i, m in enumerate(measurements)}
     arrays |= {f"potential_{i}": array for i, array in enumerate(potentials)}
@@ -118,6 +123,10 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
     total = _positive(head["total"])
     domain = Domain(
         tuple(Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"])
+    )
+    domain = replace(
+        domain,
+        zeros=tuple(_zeros(arrays, i, domain.project(n)) for i, n in enumerate(head["zeros"])),
     )
     scopes = tuple(tuple(scope) for scope in head["scopes"])
     partitions = {}
@@ -160,6 +169,22 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
         measurements=tuple(measurements),
         scopes=scopes,
         potentials=potentials,
+    )
+
+
+def _zeros(arrays: dict[str, NDArray[Any]], number: int, domain: Domain) -> Zeros:
+    """Return structural zeros: classes 0, 1, ... of every code of their columns."""
+    classes = tuple(
+        _take(arrays, f"classes_{number}_{k}", (a.size,), np.int64) for k, a in enumerate(domain)
+    )
+    allowed = arrays[f"allowed_{number}"]
+    _require(allowed.ndim == len(classes) >= 2)
+    for own, count in zip(classes, allowed.shape, strict=True):
+        _require(bool(((own >= 0) & (own < count)).all()) and count <= max(4, own.size))
+    return Zeros(
+        names=domain.names,
+        classes=classes,
+        allowed=_take(arrays, f"allowed_{number}", allowed.shape, np.bool_),
     )
 
 

@@ -22,6 +22,7 @@ from dpsynth.privacy.calibrate import MIN_RHO
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement, SelectionQuery
 from dpsynth.schema.domain import Domain
+from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.forecast import bins_at_most
 from dpsynth.synth.marginal_model import MarginalModel
@@ -34,6 +35,7 @@ from dpsynth.synth.structure import (
     check_columns,
     check_size,
     checked_workload,
+    held_zeros,
 )
 
 Floats = NDArray[np.float64]
@@ -147,7 +149,8 @@ class Growth:
         one_ways: The noisy columns by themselves, with which it begins.
         size: Name of the largest clique, see ``structure.SIZES``.
         tables: What was measured so far.
-        model: What was fitted to it.
+        zeros: The structural zeros that it holds.
+        model: What was fitted to all of it.
     """
 
     method: str
@@ -155,12 +158,14 @@ class Growth:
     one_ways: OneWays
     size: str
     tables: list[Measurement] = field(default_factory=list)
+    zeros: tuple[Zeros, ...] = field(init=False)
     model: MarginalModel = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with independent columns."""
+        self.zeros = held_zeros(self.one_ways, size=self.size)
         self.model = MarginalModel.from_measurements(
-            self.method, self.one_ways, (), self.curator.rho
+            self.method, self.one_ways, (), self.curator.rho, zeros=self.zeros
         )
 
     def allowed(self, scopes: Iterable[Scope]) -> dict[Scope, Floats]:
@@ -172,7 +177,8 @@ class Growth:
         coarse = self.one_ways.coarse_domain
         sizes = [attribute.size for attribute in coarse]
         number = {name: place for place, name in enumerate(coarse.names)}
-        near = neighbours(len(sizes), [[number[n] for n in m.attributes] for m in self.tables])
+        held = [z.names for z in self.zeros] + [m.attributes for m in self.tables]
+        near = neighbours(len(sizes), [[number[n] for n in names] for names in held])
         spent = 1.0 - self.curator.remaining / self.curator.rho
         most = SIZES[self.size]
         most_cells = min(MAX_CELLS_PER_MARGINAL, self.curator.cells_left)
@@ -241,6 +247,11 @@ class Growth:
         )
         self.tables += self.curator.measure([query], stage=TABLES)
         self.model = MarginalModel.from_measurements(
-            self.method, self.one_ways, self.tables, self.curator.rho, before=self.model
+            self.method,
+            self.one_ways,
+            self.tables,
+            self.curator.rho,
+            zeros=self.zeros,
+            before=self.model,
         )
         return self.tables[-1]

@@ -23,8 +23,10 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement
 from dpsynth.schema.domain import Domain
+from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
+from dpsynth.synth.zeros import held
 
 Floats = NDArray[np.float64]
 Scope = tuple[str, ...]
@@ -106,6 +108,16 @@ class Limits:
     measured: int
 
 
+def held_zeros(
+    one_ways: OneWays, scopes: Iterable[Scope] = (), *, size: str = "default"
+) -> tuple[Zeros, ...]:
+    """Return the structural zeros that a model of some tables can hold, see ``zeros.held``."""
+    most = SIZES[size]
+    return held(
+        one_ways.domain, one_ways.coarse_domain, scopes, most=most, together=TOGETHER * most
+    )
+
+
 def score(
     curator: Curator,
     one_ways: OneWays,
@@ -177,6 +189,7 @@ def choose(
     tables: Sequence[Scored],
     *,
     given: Collection[Scope] = (),
+    zeros: Sequence[Scope] = (),
     rho: float,
     unit_rows: int,
     limits: Limits,
@@ -188,12 +201,13 @@ def choose(
         tables: What could be measured.
         given: Tables among them that are taken first, as far as the model can hold them, whatever
             their gain.
+        zeros: Columns of structural zeros that the model holds besides.
         rho: Price of all tables together.
         unit_rows: Rows of one unit at most.
         limits: How large the model may become.
     """
     sizes = [attribute.size for attribute in domain]
-    near = neighbours(len(sizes), [])
+    near = neighbours(len(sizes), [[domain.index(name) for name in scope] for scope in zeros])
     chosen: list[Scored] = []
     cost, cells = 0.0, 0
     first = [table for table in tables if table.attributes in given]

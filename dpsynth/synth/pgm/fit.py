@@ -41,6 +41,8 @@ _GRADIENT_TO_ROWS = 5e-4
 _MAX_ITERATIONS = 2000
 # A prior probability of zero would forbid a cell for ever: keep this share of a uniform one.
 _UNIFORM_SHARE = 1e-6
+#: Log factor of a cell that is ruled out: it then has less than 1e-17 of the mass of others.
+FORBIDDEN = -40.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +58,19 @@ class Observation:
     attributes: tuple[str, ...]
     values: Floats
     variance: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Factor:
+    """What is known of the distribution beside all observations, as a fixed log factor.
+
+    Attributes:
+        attributes: Names, in axis order.
+        values: Finite logarithms of at most 0, shaped by the domain; FORBIDDEN rules a cell out.
+    """
+
+    attributes: tuple[str, ...]
+    values: Floats
 
 
 def shrinkage_for(rho: float) -> float:
@@ -75,6 +90,7 @@ def fit(
     total: float,
     shrinkage: float,
     start: Sequence[Floats] = (),
+    factors: Sequence[Factor] = (),
 ) -> GraphicalModel:
     """Fit the graphical model whose potentials lie on the observed attribute sets.
 
@@ -86,19 +102,25 @@ def fit(
         shrinkage: Weight of the prior against the observations, positive.
         start: Log potentials of the first observations, where a search may begin; the answer is
             the same from anywhere.
+        factors: Fixed factors; the noisy counts of cells that they rule out are not looked at.
 
     Returns:
-        The model, of which :meth:`GraphicalModel.marginal` gives probabilities.
+        The model, of which :meth:`GraphicalModel.marginal` gives probabilities. Its potentials are
+        those of the observations, the factors and the columns, in this order.
     """
-    scopes = [o.attributes for o in observations] + [(name,) for name in domain.names]
+    known = [f.attributes for f in factors] + [(name,) for name in domain.names]
+    scopes = [o.attributes for o in observations] + known
     sizes = [a.size for a in domain]
     numbers = [tuple(domain.index(name) for name in scope) for scope in scopes]
     tree = junction_tree(sizes, numbers)
     passer = MessagePasser(sizes, tree, numbers)
-    fixed = [np.log(_positive(p)) for p in prior]
+    tables = [f.values for f in factors] + [np.log(_positive(p)) for p in prior]
     if not observations:
-        return GraphicalModel.build(domain, scopes, fixed)
+        return GraphicalModel.build(domain, scopes, tables)
+    fixed = [np.ascontiguousarray(table).ravel() for table in tables]
+    possible = np.concatenate([_possible(o, factors).ravel() for o in observations])
     values = np.concatenate([o.values.ravel() for o in observations]).astype(np.float64)
+    values *= possible
     ridge = shrinkage * np.concatenate([o.variance.ravel() for o in observations])
     # Square root of the inverse diagonal of the Hessian: makes all cells of like curvature.
     scale = 1.0 / np.sqrt(np.maximum(values, 0.0) + ridge + 1.0)
@@ -107,15 +129,16 @@ def fit(
     gradient = np.zeros_like(values)
 
     first = np.zeros_like(values)
-    known = [potential.ravel() for potential in start]
-    if known:
-        first[: sum(k.size for k in known)] = np.concatenate(known)
+    begun = [potential.ravel() for potential in start]
+    if begun:
+        first[: sum(b.size for b in begun)] = np.concatenate(begun)
 
     def dual(scaled: Floats) -> tuple[float, Floats]:
         theta = scaled * scale
         state = passer.calibrate([*np.split(theta, cuts), *fixed])
         expected = np.concatenate(state.marginals[: len(observations)]) * total
         np.add(expected - values, ridge * theta, out=gradient)
+        np.multiply(gradient, possible, out=gradient)
         value = total * state.log_z - theta @ values + 0.5 * ridge @ theta**2
         return float(value), gradient * scale
 
@@ -138,7 +161,20 @@ def fit(
     theta = np.split(np.asarray(result.x) * scale, cuts)
     potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
     state = passer.calibrate([*theta, *fixed])
-    return GraphicalModel.calibrated(domain, scopes, [*potentials, *fixed], passer, state)
+    return GraphicalModel.calibrated(domain, scopes, [*potentials, *tables], passer, state)
+
+
+def _possible(observation: Observation, factors: Sequence[Factor]) -> NDArray[np.bool_]:
+    """Return which cells of an observation no factor over some of its columns rules out."""
+    names = observation.attributes
+    possible = np.ones(observation.values.shape, dtype=np.bool_)
+    for factor in factors:
+        axes = [names.index(name) for name in factor.attributes if name in names]
+        if len(axes) == len(factor.attributes):
+            table = factor.values.transpose(np.argsort(axes)) > FORBIDDEN
+            outside = [axis for axis in range(len(names)) if axis not in axes]
+            possible &= np.expand_dims(table, outside)
+    return possible
 
 
 def _positive(prior: Floats) -> Floats:

@@ -84,7 +84,7 @@ def test_foreign_arrays_are_refused(folder: Path, changes: dict[str, np.ndarray 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("version", 2), ("total", -1.0), ("total", True), ("scopes", [["z"]]), ("rows", 5)],
+    [("version", 1), ("total", -1.0), ("total", True), ("scopes", [["z"]]), ("rows", 5)],
 )
 def test_foreign_heads_are_refused(folder: Path, key: str, value: object) -> None:
     path = folder / "model.json"
