@@ -8,6 +8,8 @@ counts as kept: its constraints have no rate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, assert_never
 
 import numpy as np
@@ -22,20 +24,49 @@ from dpsynth.schema.constraints import (
     SameMissing,
     Unique,
 )
+from dpsynth.schema.declared import DateDomain, Dictionary
 
 Cells = Mapping[str, Sequence[str | None] | NDArray[Any]]
-Missing = Mapping[str, Collection[str]]
+Texts = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the cells of some columns are read; see ``Column`` of the dictionary.
+
+    Attributes:
+        missing: Column name -> texts that stand for "no value" in it, such as "?".
+        special: Column name -> texts that have a meaning of their own and are no numbers.
+        date_formats: Column name -> strftime format of its dates.
+    """
+
+    missing: Texts = field(default_factory=dict)
+    special: Texts = field(default_factory=dict)
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+
+
+def reading_of(dictionary: Dictionary) -> Reading:
+    """Return how a dictionary declares that cells are read."""
+    return Reading(
+        missing={column.name: tuple(column.missing) for column in dictionary.columns},
+        special={column.name: tuple(column.special) for column in dictionary.columns},
+        date_formats={
+            column.name: column.domain.format
+            for column in dictionary.columns
+            if isinstance(column.domain, DateDomain)
+        },
+    )
 
 
 def violation_rates(
-    constraints: Sequence[Constraint], table: Cells, *, missing: Missing | None = None
+    constraints: Sequence[Constraint], table: Cells, reading: Reading | None = None
 ) -> list[dict[str, str | float | int | None]]:
     """Return the rate of violations of each constraint in a decoded synthetic table.
 
     Args:
         constraints: The declared constraints.
         table: Column name -> cells as text, all equally long; None and "" are missing.
-        missing: Column name -> texts that stand for "no value" in it, such as "?".
+        reading: How cells are read; as plain text and numbers by default.
 
     Returns:
         One mapping per constraint: `constraint` in words, `type`, `rate` (violating rows over rows
@@ -51,7 +82,7 @@ def violation_rates(
             "rows": 0,
         }
         if all(name in table for name in constraint.columns):
-            broken = _broken(constraint, table, missing or {})
+            broken = _broken(constraint, table, reading or Reading())
             entry["rows"] = len(broken)
             entry["rate"] = float(broken.mean()) if len(broken) else None
         out.append(entry)
@@ -71,7 +102,8 @@ def describe(constraint: Constraint) -> str:
         case Unique():
             return f"{_list(constraint.names)} is unique"
         case LessThan():
-            return f"{constraint.left} is less than {constraint.right}"
+            relation = "at most" if constraint.or_equal else "less than"
+            return f"{constraint.left} is {relation} {constraint.right}"
         case Implies():
             return (
                 f"declared values of {_list(tuple(constraint.condition))} imply declared values of "
@@ -83,7 +115,7 @@ def describe(constraint: Constraint) -> str:
             assert_never(constraint)
 
 
-def _broken(constraint: Constraint, table: Cells, missing: Missing) -> NDArray[np.bool_]:
+def _broken(constraint: Constraint, table: Cells, reading: Reading) -> NDArray[np.bool_]:
     """Return, for the rows that the constraint applies to, whether it is broken."""
     match constraint:
         case FunctionalDependency():
@@ -91,9 +123,9 @@ def _broken(constraint: Constraint, table: Cells, missing: Missing) -> NDArray[n
                 _groups(table, constraint.determinant), _groups(table, constraint.dependent)
             )
         case MissingIffBelow():
-            number = _numbers(table, constraint.numeric, missing)
+            number = _numbers(table, constraint.numeric, reading)
             known = ~np.isnan(number)
-            absent = _absent(table, constraint.column, missing)
+            absent = _absent(table, constraint.column, reading)
             return np.asarray((absent != (number < constraint.threshold))[known])
         case Unique():
             groups = _groups(table, constraint.names)
@@ -101,15 +133,16 @@ def _broken(constraint: Constraint, table: Cells, missing: Missing) -> NDArray[n
             repeated[np.unique(groups, return_index=True)[1]] = False
             return repeated
         case LessThan():
-            left = _numbers(table, constraint.left, missing)
-            right = _numbers(table, constraint.right, missing)
+            left = _numbers(table, constraint.left, reading)
+            right = _numbers(table, constraint.right, reading)
             known = ~(np.isnan(left) | np.isnan(right))
-            return np.asarray((left >= right)[known])
+            broken = left > right if constraint.or_equal else left >= right
+            return np.asarray(broken[known])
         case Implies():
             applies = _all_hold(table, constraint.condition)
             return np.asarray(~_all_hold(table, constraint.consequence)[applies])
         case SameMissing():
-            flags = np.stack([_absent(table, name, missing) for name in constraint.names])
+            flags = np.stack([_absent(table, name, reading) for name in constraint.names])
             return np.asarray(flags.any(axis=0) & ~flags.all(axis=0))
         case _:
             assert_never(constraint)
@@ -119,23 +152,27 @@ def _text(cells: Sequence[str | None] | NDArray[Any]) -> list[str]:
     return ["" if cell is None else str(cell) for cell in cells]
 
 
-def _numbers(table: Cells, name: str, missing: Missing) -> NDArray[np.float64]:
-    """Return the cells of a column as numbers; NaN where one is missing or no number."""
-    codes = missing.get(name, ())
-    cells = _text(table[name])
-    return np.array([np.nan if c in codes else _number(c) for c in cells], dtype=np.float64)
+def _numbers(table: Cells, name: str, reading: Reading) -> NDArray[np.float64]:
+    """Return the cells of a column as numbers or days; NaN where one is neither, or a code."""
+    codes = {*reading.missing.get(name, ()), *reading.special.get(name, ())}
+    form = reading.date_formats.get(name)
+    cells, back = np.unique(np.array(_text(table[name]), dtype=np.str_), return_inverse=True)
+    numbers = [np.nan if c in codes else _number(c, form) for c in cells.tolist()]
+    return np.array(numbers, dtype=np.float64)[back.reshape(-1)]
 
 
-def _number(cell: str) -> float:
-    """Return the number that a cell spells, else NaN."""
+def _number(cell: str, date_format: str | None) -> float:
+    """Return the number, or the number of the day, that a cell spells, else NaN."""
     try:
-        return float(cell)
+        if date_format is None:
+            return float(cell)
+        return float(datetime.strptime(cell, date_format).toordinal())
     except ValueError:
         return float("nan")
 
 
-def _absent(table: Cells, name: str, missing: Missing) -> NDArray[np.bool_]:
-    codes = {"", *missing.get(name, ())}
+def _absent(table: Cells, name: str, reading: Reading) -> NDArray[np.bool_]:
+    codes = {"", *reading.missing.get(name, ())}
     return np.array([cell in codes for cell in _text(table[name])], dtype=np.bool_)
 
 

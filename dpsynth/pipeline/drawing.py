@@ -22,6 +22,7 @@ from dpsynth.schema.codec import OUT_OF_DOMAIN, Codec
 from dpsynth.schema.dictionary import Dictionary
 from dpsynth.sources.writer import TableWriter
 from dpsynth.synth.api import Check, Model
+from dpsynth.synth.dependent import functions_of, hold
 
 BLOCK_ROWS = 1_000_000  #: rows that are drawn at once; each block follows the model by itself
 _EXAMPLES = 6
@@ -125,21 +126,14 @@ def text_blocks(
                 where=f"identifiers of column {name!r}",
                 fix="Ask for fewer rows, or declare a longer pattern.",
             )
-    identifiers = _number(seed)
+    whole = _number(seed)
+    functions = functions_of(model, codec.dependencies)
     for first in range(0, max(1, rows), block_rows):
-        yield codec.decode(
-            _block(model, min(block_rows, rows - first), seed),
-            seed=_number(seed),
-            first=first,
-            identifier_seed=identifiers,
-        )
-
-
-def _block(model: Model, rows: int, seed: np.random.SeedSequence) -> NDArray[np.int32]:
-    """Return the codes of one block that follow the model."""
-    codes = model.sample(rows, seed=_number(seed))
-    checked(model, codes, "No file was written.")
-    return codes
+        codes = model.sample(min(block_rows, rows - first), seed=_number(seed))
+        checked(model, codes, "No file was written.")
+        hold(functions, model.domain, codes)
+        yield codec.decode(codes, seed=_number(seed), first=first, table_seed=whole)
+        del codes  # or two blocks would be held while the next one is drawn
 
 
 def _number(seed: np.random.SeedSequence) -> int:

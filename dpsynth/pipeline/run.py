@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from dpsynth.evidence import ReleaseEvidence
-from dpsynth.fidelity.constraints import violation_rates
+from dpsynth.fidelity.constraints import reading_of, violation_rates
 from dpsynth.pipeline.collect import collect
 from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_tables
@@ -184,11 +184,7 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
         attacks=tuple(attacked),
         fidelity=tuple(measured),
         constraints=tuple(
-            violation_rates(
-                plan.dictionary.constraints,
-                text,
-                missing={column.name: tuple(column.missing) for column in plan.dictionary.columns},
-            )
+            violation_rates(plan.dictionary.constraints, text, reading_of(plan.dictionary))
         ),
     )
 

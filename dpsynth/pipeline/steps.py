@@ -23,6 +23,7 @@ from dpsynth.schema.undeclared import declared_texts
 from dpsynth.sources.table import CodedTable
 from dpsynth.sources.undeclared import TextColumn
 from dpsynth.synth.api import Model
+from dpsynth.synth.dependent import functions_of, hold
 
 
 @contextmanager
@@ -158,6 +159,7 @@ def draw(plan: Plan, model: Model, progress: Progress) -> Fitted:
     codes = model.sample(rows, seed=secrets.randbits(63))
     progress("Checking the sample against the model")
     checks = checked(model, codes, "No data was written; the budget stays spent.")
+    hold(functions_of(model, plan.codec.dependencies), model.domain, codes)
     progress("Decoding the synthetic rows")
     text = plan.codec.decode(codes, seed=secrets.randbits(63))
     return Fitted(model=model, codes=codes, text=text, checks=checks)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 from dpsynth.schema.automaton import automaton
 from dpsynth.schema.coder import ColumnCoder, column_coder
+from dpsynth.schema.constraints import LessThan
 from dpsynth.schema.declared import (
     OUT_OF_DOMAIN,
     Column,
@@ -29,6 +30,7 @@ from dpsynth.schema.declared import (
     Role,
 )
 from dpsynth.schema.domain import Domain
+from dpsynth.schema.inside import Dependency, dependencies, draw_coins, orders
 from dpsynth.schema.patterns import PatternTexts
 from dpsynth.schema.ruled_out import structural_zeros
 
@@ -59,6 +61,7 @@ class Codec:
         coarse_domain: The modelled columns at the resolution of `coarse`.
         treatments: What happens to every declared column, in dictionary order.
         columns_out: Names of the decoded columns: modelled, generalised and regenerated ones.
+        dependencies: Modelled columns that others determine.
     """
 
     domain: Domain
@@ -66,6 +69,8 @@ class Codec:
     coarse_domain: Domain
     treatments: tuple[Treatment, ...]
     columns_out: tuple[str, ...]
+    dependencies: tuple[Dependency, ...]
+    _ordered: tuple[LessThan, ...]
     _coders: Mapping[str, ColumnCoder]
     _patterns: Mapping[str, PatternTexts]
 
@@ -97,6 +102,8 @@ class Codec:
             coarse_domain=Domain(tuple(c.coarse_attribute for c in coders.values())),
             treatments=treatments,
             columns_out=tuple(n for n in dictionary.names if n in modelled | made_up),
+            dependencies=dependencies(dictionary.constraints, tuple(coders)),
+            _ordered=orders(dictionary.constraints, [n for n, c in coders.items() if c.grid]),
             _coders=coders,
             _patterns={
                 column.name: PatternTexts.of(column.domain.pattern)
@@ -154,7 +161,7 @@ class Codec:
         seed: int,
         typed: bool = False,
         first: int = 0,
-        identifier_seed: int | None = None,
+        table_seed: int | None = None,
     ) -> pa.Table:
         """Return coded rows as a table of text, as the source would write them.
 
@@ -168,23 +175,32 @@ class Codec:
             seed: Seed of the draw.
             typed: Return numbers and dates as :meth:`typed` does.
             first: Number of rows of the same table that were decoded before, for identifiers.
-            identifier_seed: Seed of the identifiers, from `seed` by default. Parts of a table that
-                share it, each with its own `first`, have different identifiers, as far as
-                :meth:`identifiers` says that there are so many.
+            table_seed: Seed of what holds over all rows of a table, from `seed` by default.
+                Parts of a table that share it, each with its own `first`, have different
+                identifiers, as far as :meth:`identifiers` says that there are so many, and the
+                same value wherever a column is determined by others.
         """
         if codes.ndim != 2 or codes.shape[1] != len(self.domain):
             raise ValueError(f"codes of shape {codes.shape} for {len(self.domain)} attributes")
-        rng = np.random.default_rng(seed)
-        shared = seed if identifier_seed is None else identifier_seed
-        keys = np.random.SeedSequence(shared).generate_state(len(self.columns_out), np.uint64)
+        shared = seed if table_seed is None else table_seed
+        keys = np.random.SeedSequence(shared).generate_state(len(self.columns_out) + 1, np.uint64)
+        coins = draw_coins(
+            self.domain,
+            self._coders,
+            codes,
+            np.random.default_rng(seed),
+            dependent=self.dependencies,
+            ordered=self._ordered,
+            key=int(keys[-1]),
+        )
         found: dict[str, pa.Array] = {}
-        for name, key in zip(self.columns_out, keys, strict=True):
+        for name, key in zip(self.columns_out, keys[:-1], strict=True):
             if name in self._patterns:
                 drawn = self._patterns[name].draw(len(codes), seed=int(key), first=first)
                 found[name] = pa.array(drawn, type=pa.string())
             else:
                 column = codes[:, self.domain.index(name)].astype(np.int64)
-                found[name] = self._coders[name].decode(column, rng)
+                found[name] = self._coders[name].decode(column, coins.get(name))
         table = pa.table(found)
         return self.typed(table) if typed else table
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -109,13 +110,19 @@ class ColumnCoder:
             codes[values == number] = code
         return codes
 
-    def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
-        """Return the text of each code as a string array of shape (rows,)."""
+    def decode(self, codes: Codes, coins: NDArray[np.float64] | None) -> pa.Array:
+        """Return the text of each code as a string array of shape (rows,).
+
+        Args:
+            codes: The codes.
+            coins: A number in [0, 1) for each, that picks a value of its cell; None for categories.
+        """
         fixed = pa.array(self.texts, type=pa.string()).take(pa.array(codes))
-        if self.grid is None:
+        if self.grid is None or coins is None:
             return fixed
         wide = np.array([text is None for text in self.texts])[codes]
-        multiples, back = np.unique(self.grid.draw(codes[wide], rng), return_inverse=True)
+        picked = self.grid.pick(codes[wide], coins[wide])
+        multiples, back = np.unique(picked, return_inverse=True)
         drawn = (
             day_texts(multiples, self.column.domain.format)
             if isinstance(self.column.domain, DateDomain)
@@ -143,6 +150,18 @@ class ColumnCoder:
         if target == pa.int64():
             return pa.array(np.where(null, 0, numbers).astype(np.int64), mask=null)
         return pa.array(numbers, mask=null)
+
+    def values(
+        self, codes: NDArray[np.integer[Any]], coins: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the number or day that :meth:`decode` writes for each code; NaN off the line."""
+        found = np.full(len(codes), np.nan)
+        if self.line is not None and self.grid is not None:
+            cells = np.flatnonzero(codes < self.line.size)
+            own = codes[cells]
+            picked = self.grid.pick(own, coins[cells]) / 10.0**self.grid.decimals
+            found[cells] = np.where(self.grid.single[own], self.line.lows[own], picked)
+        return found
 
     def value_range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the smallest and largest value that each code is decoded to; NaN off the line."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +64,13 @@ class Grid:
             )
         return best
 
-    def draw(self, codes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return one grid multiple for each code, uniform inside its cell."""
+    def pick(
+        self, codes: NDArray[np.integer[Any]], coins: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Return one grid multiple for each code, by a coin in [0, 1): uniform inside its cell."""
         low, high = self.low[codes], self.high[codes]
-        return low + np.floor(rng.random(len(codes)) * (high - low + 1)).astype(np.int64)
+        picked: NDArray[np.int64] = low + np.floor(coins * (high - low + 1)).astype(np.int64)
+        return picked
 
 
 def _ends(

@@ -25,7 +25,7 @@ from dpsynth.synth.estimate import mean_of
 from dpsynth.synth.numeric import shares_inside, sum_bins
 from dpsynth.synth.oneway import OneWays, estimates_of, noise_share
 from dpsynth.synth.persist import load_parts, save_parts
-from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
+from dpsynth.synth.pgm.fit import Observation, fit, prior_beside, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
 from dpsynth.synth.sampling import refine, sample_codes
 from dpsynth.synth.selftest import check_sample
@@ -115,7 +115,16 @@ class MarginalModel:
         graph = fit(
             coarse,
             observations,
-            prior=[counts / one_ways.total for counts in one_ways.coarse],
+            prior=before.graph.potentials[-len(coarse) :]
+            if before
+            else prior_beside(
+                coarse,
+                factors,
+                one_ways.coarse,
+                [o.variance for o in observations[: len(coarse)]],
+                total=one_ways.total,
+                shrinkage=shrinkage_for(rho),
+            ),
             total=one_ways.total,
             shrinkage=shrinkage_for(rho),
             start=before.graph.potentials[: -len(coarse) - len(factors)] if before else (),

@@ -41,8 +41,11 @@ _GRADIENT_TO_ROWS = 5e-4
 _MAX_ITERATIONS = 2000
 # A prior probability of zero would forbid a cell for ever: keep this share of a uniform one.
 _UNIFORM_SHARE = 1e-6
-#: Log factor of a cell that is ruled out: it then has less than 1e-17 of the mass of others.
-FORBIDDEN = -40.0
+# Columns beside factors are followed ten times as closely as in the fit itself.
+_OF_THE_SHRINKAGE = 0.1
+#: Log factor of a cell that is ruled out: more than what noisy columns that contradict each other
+#: can make up for, and still a number of which the exponential is one.
+FORBIDDEN = -500.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +100,8 @@ def fit(
     Args:
         domain: The (coarse) domain.
         observations: Noisy marginals; repeats and subsets of one another are fine.
-        prior: One-way probabilities of each attribute, in domain order, non-negative.
+        prior: Finite log potential of each attribute, in domain order: the log of its one-way
+            probabilities, see :func:`log_prior`, or what :func:`prior_beside` finds.
         total: Number of rows, estimated, positive.
         shrinkage: Weight of the prior against the observations, positive.
         start: Log potentials of the first observations, where a search may begin; the answer is
@@ -114,7 +118,7 @@ def fit(
     numbers = [tuple(domain.index(name) for name in scope) for scope in scopes]
     tree = junction_tree(sizes, numbers)
     passer = MessagePasser(sizes, tree, numbers)
-    tables = [f.values for f in factors] + [np.log(_positive(p)) for p in prior]
+    tables = [*(f.values for f in factors), *prior]
     if not observations:
         return GraphicalModel.build(domain, scopes, tables)
     fixed = [np.ascontiguousarray(table).ravel() for table in tables]
@@ -177,10 +181,52 @@ def _possible(observation: Observation, factors: Sequence[Factor]) -> NDArray[np
     return possible
 
 
-def _positive(prior: Floats) -> Floats:
-    """Return probabilities that are all positive and add up to 1."""
-    weight = np.maximum(prior, 0.0)
+def log_prior(weight: Floats) -> Floats:
+    """Return the logarithm of weights that are made positive and add up to 1."""
+    weight = np.maximum(weight, 0.0)
     mass = float(weight.sum())
     share = weight / mass if mass > 0 else np.full(weight.shape, 1.0 / weight.size)
-    mixed: Floats = (1.0 - _UNIFORM_SHARE) * share + _UNIFORM_SHARE / weight.size
+    mixed: Floats = np.log((1.0 - _UNIFORM_SHARE) * share + _UNIFORM_SHARE / weight.size)
     return mixed
+
+
+def prior_beside(
+    domain: Domain,
+    factors: Sequence[Factor],
+    columns: Sequence[Floats],
+    variances: Sequence[Floats],
+    *,
+    total: float,
+    shrinkage: float,
+) -> list[Floats]:
+    """Return the prior of each attribute that leaves its one-way counts nearly as they are.
+
+    Beside factors, the product of one-way probabilities no longer has these as its marginals. The
+    potentials are those of the distribution closest to it that has the factors and follows the
+    given columns (the I-projection of Csiszar 1975) as far as they do not contradict each other.
+
+    Args:
+        domain: The domain.
+        factors: Fixed factors.
+        columns: Expected counts of each attribute, in domain order.
+        variances: Noise variance of each of them.
+        total: Number of rows.
+        shrinkage: That of the fit for which the prior is.
+    """
+    product = [log_prior(counts) for counts in columns]
+    if not factors:
+        return product
+    observed = [
+        Observation(attributes=(name,), values=counts, variance=variance)
+        for name, counts, variance in zip(domain.names, columns, variances, strict=True)
+    ]
+    near = fit(
+        domain,
+        observed,
+        prior=product,
+        total=total,
+        shrinkage=_OF_THE_SHRINKAGE * shrinkage,
+        factors=factors,
+    )
+    own = near.potentials[: len(observed)]
+    return [log + theta for log, theta in zip(product, own, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpsynth.fidelity.constraints import describe, violation_rates
+from dpsynth.fidelity.constraints import Reading, describe, violation_rates
 from dpsynth.schema.constraints import (
     FunctionalDependency,
     Implies,
@@ -16,8 +16,8 @@ from dpsynth.schema.constraints import (
 )
 
 
-def rate(constraint, table, **keywords):
-    (found,) = violation_rates([constraint], table, **keywords)
+def rate(constraint, table, reading=None):
+    (found,) = violation_rates([constraint], table, reading)
     assert found["type"] == constraint.type
     assert found["constraint"] == describe(constraint)
     return found["rate"], found["rows"]
@@ -37,14 +37,14 @@ def test_missing_iff_below() -> None:
         "age": ["3", "3", "40", "40", "n/a", "15"],
     }
     constraint = MissingIffBelow(column="pay", numeric="age", threshold=15)
-    assert rate(constraint, table, missing={"pay": ["N"]}) == (2 / 5, 5)
+    assert rate(constraint, table, Reading(missing={"pay": ["N"]})) == (2 / 5, 5)
     assert rate(constraint, table) == (1 / 5, 5)
 
 
 def test_a_missing_code_that_looks_like_a_number_is_none() -> None:
     table = {"pay": [None, "5"], "age": ["-9", "40"]}
     constraint = MissingIffBelow(column="pay", numeric="age", threshold=15)
-    assert rate(constraint, table, missing={"age": {"-9"}}) == (0.0, 1)
+    assert rate(constraint, table, Reading(missing={"age": {"-9"}})) == (0.0, 1)
 
 
 def test_unique_counts_repeats() -> None:
@@ -68,7 +68,7 @@ def test_same_missing() -> None:
     table = {"a": ["?", "x", None], "b": ["?", "?", ""], "c": ["?", "z", "?"]}
     constraint = SameMissing(names=("a", "b", "c"))
     missing = {name: {"?"} for name in table}
-    assert rate(constraint, table, missing=missing) == (1 / 3, 3)
+    assert rate(constraint, table, Reading(missing=missing)) == (1 / 3, 3)
 
 
 def test_arrays_are_accepted() -> None:

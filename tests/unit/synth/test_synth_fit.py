@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from dpsynth.schema.domain import Domain
-from dpsynth.synth.pgm.fit import Observation, fit, shrinkage_for
+from dpsynth.synth.pgm.fit import Observation, fit, log_prior, shrinkage_for
 
 DOMAIN = Domain.from_sizes({"a": 3, "b": 4, "c": 2})
 PRIOR = [np.array([0.5, 0.3, 0.2]), np.full(4, 0.25), np.array([0.9, 0.1])]
+LOG_PRIOR = [log_prior(p) for p in PRIOR]
 TOTAL = 5000.0
 
 
@@ -34,9 +35,9 @@ def test_the_gradient_vanishes_in_units_of_the_noise(shrinkage: float) -> None:
         observe(("b",), joint.sum((0, 2)) + rng.normal(0, 9, 4), 9.0),
         observe(("b", "a"), joint.sum(2).T + rng.normal(0, 60, (4, 3)), 60.0),
     ]
-    model = fit(DOMAIN, seen, prior=PRIOR, total=TOTAL, shrinkage=shrinkage)
+    model = fit(DOMAIN, seen, prior=LOG_PRIOR, total=TOTAL, shrinkage=shrinkage)
     again = fit(
-        DOMAIN, seen, prior=PRIOR, total=TOTAL, shrinkage=shrinkage, start=model.potentials[:3]
+        DOMAIN, seen, prior=LOG_PRIOR, total=TOTAL, shrinkage=shrinkage, start=model.potentials[:3]
     )
     for found in (model, again):
         gradients = []
@@ -48,7 +49,7 @@ def test_the_gradient_vanishes_in_units_of_the_noise(shrinkage: float) -> None:
 
 
 def test_without_observations_the_model_is_the_prior() -> None:
-    model = fit(DOMAIN, [], prior=PRIOR, total=TOTAL, shrinkage=0.02)
+    model = fit(DOMAIN, [], prior=LOG_PRIOR, total=TOTAL, shrinkage=0.02)
     product = np.einsum("i,j,k->ijk", *PRIOR)
     np.testing.assert_allclose(model.marginal(("a", "b", "c")), product, atol=1e-5)
 
@@ -56,11 +57,19 @@ def test_without_observations_the_model_is_the_prior() -> None:
 def test_precise_counts_are_reproduced_and_noise_is_shrunk() -> None:
     joint = truth()
     sharp = fit(
-        DOMAIN, [observe(("a", "b"), joint.sum(2), 1.0)], prior=PRIOR, total=TOTAL, shrinkage=1e-3
+        DOMAIN,
+        [observe(("a", "b"), joint.sum(2), 1.0)],
+        prior=LOG_PRIOR,
+        total=TOTAL,
+        shrinkage=1e-3,
     )
     np.testing.assert_allclose(TOTAL * sharp.marginal(("a", "b")), joint.sum(2), atol=0.5)
     useless = fit(
-        DOMAIN, [observe(("a", "b"), joint.sum(2), 1e6)], prior=PRIOR, total=TOTAL, shrinkage=1.0
+        DOMAIN,
+        [observe(("a", "b"), joint.sum(2), 1e6)],
+        prior=LOG_PRIOR,
+        total=TOTAL,
+        shrinkage=1.0,
     )
     product = np.outer(PRIOR[0], PRIOR[1])
     np.testing.assert_allclose(useless.marginal(("a", "b")), product, atol=1e-3)
@@ -68,7 +77,9 @@ def test_precise_counts_are_reproduced_and_noise_is_shrunk() -> None:
 
 def test_a_prior_of_zeros_and_negative_counts_do_no_harm() -> None:
     seen = [observe(("a", "b"), np.full((3, 4), -50), 30.0)]
-    model = fit(DOMAIN, seen, prior=[np.zeros(3), PRIOR[1], PRIOR[2]], total=1.0, shrinkage=0.02)
+    model = fit(
+        DOMAIN, seen, prior=[log_prior(np.zeros(3)), *LOG_PRIOR[1:]], total=1.0, shrinkage=0.02
+    )
     table = model.marginal(("a", "b", "c"))
     assert np.isfinite(table).all() and table.sum() == pytest.approx(1.0)
 
