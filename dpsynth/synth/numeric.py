@@ -75,11 +75,12 @@ def max_bins_for(total: float, sigma: float, most: int = MAX_BINS) -> int:
 def distribution(attribute: Attribute, estimate: Estimate, total: float) -> Floats:
     """Return expected counts of the codes, non-negative and of sum `total`.
 
-    A cell that is visible above its noise stands for itself. The other cells of a block (of a
-    nominal column: all other categories; blank and out-of-domain stand for themselves) share one
-    mass. These masses are projected onto the simplex, weighted by their noise. Inside a block, the
-    mass is spread in the shape of the noisy counts shrunk towards equal counts by the positive-part
-    rule of James and Stein (1961), with factor 1 - (m - 3) variance / (sum of squared differences):
+    A cell that is visible above its noise stands for itself. A blank or out-of-domain cell that is
+    not is empty: nobody declared it, and its rows would be noise. The other cells of a block (of a
+    nominal column: all other categories) share one mass. These masses are projected onto the
+    simplex, weighted by their noise. Inside a block, the mass is spread in the shape of the noisy
+    counts shrunk towards equal counts by the positive-part rule of James and Stein (1961), with
+    factor 1 - (m - 3) variance / (sum of squared differences):
     where m cells differ by no more than their noise, they come out equal.
 
     Args:
@@ -89,10 +90,15 @@ def distribution(attribute: Attribute, estimate: Estimate, total: float) -> Floa
     """
     values = estimate.values
     visible = values >= heavy_sigmas(attribute.size) * estimate.sigmas()
-    group = np.where(visible, -1, _groups(attribute, estimate))
-    group[visible] = group.max(initial=-1) + 1 + np.arange(np.count_nonzero(visible))
+    empty = ~visible & ~declared_codes(attribute)
+    blocks = estimate.blocks if attribute.n_ordered else np.zeros_like(estimate.blocks)
+    group = np.where(visible, blocks.max() + 1 + np.arange(attribute.size), blocks)
+    group[empty] = -1
     used, group = np.unique(group, return_inverse=True)
-    masses = project_simplex(sum_bins(values, group), total, estimate.bin_variance(group))
+    first = int(empty.any())  # the group of the empty cells has no mass
+    sums, variance = sum_bins(values, group), estimate.bin_variance(group)
+    masses = np.zeros(used.size)
+    masses[first:] = project_simplex(sums[first:], total, variance[first:])
     order = np.argsort(group, kind="stable")
     expected = np.zeros(attribute.size)
     starts = np.searchsorted(group[order], np.arange(1, used.size))
@@ -101,15 +107,13 @@ def distribution(attribute: Attribute, estimate: Estimate, total: float) -> Floa
     return expected
 
 
-def _groups(attribute: Attribute, estimate: Estimate) -> Codes:
-    """Return the group of each code that is not visible by itself."""
-    if attribute.n_ordered:
-        return estimate.blocks
-    groups = np.zeros(attribute.size, dtype=np.int64)
+def declared_codes(attribute: Attribute) -> NDArray[np.bool_]:
+    """Return which codes are neither blank nor out of the domain; all, where no other is left."""
+    declared = np.ones(attribute.size, dtype=np.bool_)
     for code in (attribute.blank, attribute.out_of_domain):
         if code is not None:
-            groups[code] = code + 1
-    return groups
+            declared[code] = False
+    return declared | ~declared.any()
 
 
 def _spread(values: Floats, mass: float, variance: float) -> Floats:

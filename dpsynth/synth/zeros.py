@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.numeric import shares_inside
+from dpsynth.synth.numeric import declared_codes, shares_inside
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
 
@@ -67,6 +67,26 @@ def factor(zeros: Zeros, partitions: Mapping[str, Codes], fine: Mapping[str, Flo
     some = weight > 0
     values[some] = np.clip(np.log(weight[some]), FORBIDDEN, 0.0)
     return Factor(attributes=zeros.names, values=values)
+
+
+def empty_bins(
+    domain: Domain, partitions: Mapping[str, Codes], fine: Mapping[str, Floats]
+) -> list[Factor]:
+    """Rule out the bins of blank and out-of-domain codes that no count speaks for.
+
+    Args:
+        domain: The fine domain.
+        partitions: Bin of each code.
+        fine: Expected count of each code.
+    """
+    found = []
+    for attribute in domain:
+        partition = partitions[attribute.name]
+        possible = declared_codes(attribute) | (fine[attribute.name] > 0)
+        values = np.where(np.bincount(partition, weights=possible) > 0, 0.0, FORBIDDEN)
+        if values.any():
+            found.append(Factor(attributes=(attribute.name,), values=values))
+    return found
 
 
 def held(

@@ -201,9 +201,10 @@ def prior_beside(
 ) -> list[Floats]:
     """Return the prior of each attribute that leaves its one-way counts nearly as they are.
 
-    Beside factors, the product of one-way probabilities no longer has these as its marginals. The
-    potentials are those of the distribution closest to it that has the factors and follows the
-    given columns (the I-projection of Csiszar 1975) as far as they do not contradict each other.
+    Beside factors over several attributes, the product of one-way probabilities no longer has these
+    as its marginals. The potentials are those of the distribution closest to it that has the
+    factors and follows the given columns (the I-projection of Csiszar 1975) as far as they do not
+    contradict each other.
 
     Args:
         domain: The domain.
@@ -214,7 +215,7 @@ def prior_beside(
         shrinkage: That of the fit for which the prior is.
     """
     product = [log_prior(counts) for counts in columns]
-    if not factors:
+    if all(len(f.attributes) == 1 for f in factors):
         return product
     observed = [
         Observation(attributes=(name,), values=counts, variance=variance)
