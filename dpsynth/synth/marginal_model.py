@@ -29,7 +29,7 @@ from dpsynth.synth.pgm.fit import Observation, fit, prior_beside, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
 from dpsynth.synth.sampling import refine, sample_codes
 from dpsynth.synth.selftest import check_sample
-from dpsynth.synth.zeros import empty_bins, factor, settle
+from dpsynth.synth.zeros import factor, settle
 
 Floats = NDArray[np.float64]
 
@@ -112,7 +112,6 @@ class MarginalModel:
         coarse = one_ways.coarse_domain
         fine = dict(zip(one_ways.domain.names, one_ways.fine, strict=True))
         factors = [factor(each, partitions, fine) for each in zeros]
-        factors += empty_bins(one_ways.domain, partitions, fine)
         graph = fit(
             coarse,
             observations,

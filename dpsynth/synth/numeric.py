@@ -231,6 +231,21 @@ def shares_inside(weight: Floats, partition: Codes) -> Floats:
     return share
 
 
+def absorbed(attribute: Attribute, partition: Codes, fine: Floats) -> Codes:
+    """Return bins in which undeclared codes without rows share the bin of the heaviest code.
+
+    There no row will take them, and they cost no cell in any table of bins.
+
+    Args:
+        attribute: The attribute.
+        partition: Bin of each code, numbered without gaps; their order is kept.
+        fine: Expected count of each code.
+    """
+    nobody = ~declared_codes(attribute) & ~(fine > 0)
+    moved = np.where(nobody, partition[int(np.argmax(fine))], partition)
+    return np.unique(moved, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
 def sum_bins(values: NDArray[np.number], partition: Codes) -> Floats:
     """Return the sum of `values` in each bin of a partition, both of shape (size,)."""
     return np.bincount(partition, weights=values.astype(np.float64)).astype(np.float64)

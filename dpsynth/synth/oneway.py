@@ -24,7 +24,7 @@ from dpsynth.privacy.measurement import Codes, MarginalQuery, Measurement
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total
-from dpsynth.synth.numeric import MAX_BINS, coarsen, distribution, max_bins_for, sum_bins
+from dpsynth.synth.numeric import MAX_BINS, absorbed, coarsen, distribution, max_bins_for, sum_bins
 from dpsynth.synth.zeros import separated
 
 Floats = NDArray[np.float64]
@@ -221,16 +221,19 @@ def measure_one_ways(
         # Sigma falls as 1 / sqrt(rho), at any number of rows per unit.
         sigma = measured[0].sigma * math.sqrt(measured[0].rho / pair_rho)
         bins = max_bins_for(total, sigma, max_bins)
+    fine = tuple(distribution(a, e, total) for a, e in zip(domain, estimates, strict=True))
+    partitions = {}
+    for attribute, estimate, counts in zip(domain, estimates, fine, strict=True):
+        merged = coarsen(attribute, estimate, total, bins)
+        cut = separated(domain, attribute.name, merged)
+        partitions[attribute.name] = absorbed(attribute, cut, counts)
     return OneWays(
         domain=domain,
         measurements=known,
         estimates=estimates,
         total=total,
-        fine=tuple(distribution(a, e, total) for a, e in zip(domain, estimates, strict=True)),
-        partitions={
-            a.name: separated(domain, a.name, coarsen(a, e, total, bins))
-            for a, e in zip(domain, estimates, strict=True)
-        },
+        fine=fine,
+        partitions=partitions,
     )
 
 

@@ -53,6 +53,11 @@ class Sampled(Protocol):
         """Bin of every fine code, for every attribute."""
         ...
 
+    @property
+    def fine(self) -> Sequence[Floats]:
+        """Weight of every fine code, for every attribute."""
+        ...
+
     def marginal(self, attributes: Sequence[str]) -> Floats:
         """Expected fine counts."""
         ...
@@ -86,7 +91,7 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
     alarm = FALSE_ALARM / (len(names) + len(pairs))
     ratios = {}
     bounds = one_way_bounds(model.graph)
-    loose = loose_columns(model.domain, model.partitions)
+    loose = loose_columns(model.domain, model.partitions, model.fine)
     for number, name in enumerate(names):
         observed = np.bincount(codes[:, number], minlength=sizes[number]).astype(np.float64)
         expected = model.marginal((name,))

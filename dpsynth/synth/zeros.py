@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.numeric import declared_codes, shares_inside
+from dpsynth.synth.numeric import shares_inside
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
 
@@ -69,26 +69,6 @@ def factor(zeros: Zeros, partitions: Mapping[str, Codes], fine: Mapping[str, Flo
     return Factor(attributes=zeros.names, values=values)
 
 
-def empty_bins(
-    domain: Domain, partitions: Mapping[str, Codes], fine: Mapping[str, Floats]
-) -> list[Factor]:
-    """Rule out the bins of blank and out-of-domain codes that no count speaks for.
-
-    Args:
-        domain: The fine domain.
-        partitions: Bin of each code.
-        fine: Expected count of each code.
-    """
-    found = []
-    for attribute in domain:
-        partition = partitions[attribute.name]
-        possible = declared_codes(attribute) | (fine[attribute.name] > 0)
-        values = np.where(np.bincount(partition, weights=possible) > 0, 0.0, FORBIDDEN)
-        if values.any():
-            found.append(Factor(attributes=(attribute.name,), values=values))
-    return found
-
-
 def held(
     domain: Domain,
     coarse: Domain,
@@ -118,13 +98,17 @@ def held(
     return tuple(kept)
 
 
-def loose_columns(domain: Domain, partitions: Mapping[str, Codes]) -> set[str]:
+def loose_columns(
+    domain: Domain, partitions: Mapping[str, Codes], fine: Sequence[Floats]
+) -> set[str]:
     """Return the columns whose codes :func:`settle` may redraw inside a bin."""
     loose: set[str] = set()
+    weight = dict(zip(domain.names, fine, strict=True))
     for zeros in domain.zeros:
         for name, classes in zip(zeros.names, zeros.classes, strict=True):
-            pairs = np.unique(np.stack([partitions[name], classes]), axis=1)
-            if pairs.shape[1] > int(partitions[name].max()) + 1:
+            drawn = weight[name] > 0
+            pairs = np.unique(np.stack([partitions[name], classes])[:, drawn], axis=1)
+            if pairs.shape[1] > np.unique(pairs[0]).size:
                 loose.update(zeros.names)
     return loose
 

@@ -43,9 +43,12 @@ _MAX_ITERATIONS = 2000
 _UNIFORM_SHARE = 1e-6
 # Columns beside factors are followed ten times as closely as in the fit itself.
 _OF_THE_SHRINKAGE = 0.1
-#: Log factor of a cell that is ruled out: more than what noisy columns that contradict each other
-#: can make up for, and still a number of which the exponential is one.
-FORBIDDEN = -500.0
+#: Log factor of a cell that is ruled out: more than noisy columns that contradict each other make
+#: up for, and so small that several of them together stay a number.
+FORBIDDEN = -100.0
+# Counts that contradict a factor in earnest can lift what it rules out to more than this share.
+# Then it is ruled out by a number that nothing lifts, at the price of a pass in the log domain.
+_LIFTED, _FOR_EVER = 1e-12, -1e6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,7 +168,15 @@ def fit(
     theta = np.split(np.asarray(result.x) * scale, cuts)
     potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
     state = passer.calibrate([*theta, *fixed])
-    return GraphicalModel.calibrated(domain, scopes, [*potentials, *tables], passer, state)
+    model = GraphicalModel.calibrated(domain, scopes, [*potentials, *tables], passer, state)
+    forbidden = [f.values <= FORBIDDEN for f in factors]
+    pairs = zip(factors, forbidden, strict=True)
+    if any(model.marginal(f.attributes)[out].sum() > _LIFTED for f, out in pairs):
+        hard = [
+            np.where(out, _FOR_EVER, f.values) for f, out in zip(factors, forbidden, strict=True)
+        ]
+        return GraphicalModel.build(domain, scopes, [*potentials, *hard, *prior])
+    return model
 
 
 def _possible(observation: Observation, factors: Sequence[Factor]) -> NDArray[np.bool_]:
@@ -201,10 +212,9 @@ def prior_beside(
 ) -> list[Floats]:
     """Return the prior of each attribute that leaves its one-way counts nearly as they are.
 
-    Beside factors over several attributes, the product of one-way probabilities no longer has these
-    as its marginals. The potentials are those of the distribution closest to it that has the
-    factors and follows the given columns (the I-projection of Csiszar 1975) as far as they do not
-    contradict each other.
+    Beside factors, the product of one-way probabilities no longer has these as its marginals. The
+    potentials are those of the distribution closest to it that has the factors and follows the
+    given columns (the I-projection of Csiszar 1975) as far as they do not contradict each other.
 
     Args:
         domain: The domain.
@@ -215,7 +225,7 @@ def prior_beside(
         shrinkage: That of the fit for which the prior is.
     """
     product = [log_prior(counts) for counts in columns]
-    if all(len(f.attributes) == 1 for f in factors):
+    if not factors:
         return product
     observed = [
         Observation(attributes=(name,), values=counts, variance=variance)

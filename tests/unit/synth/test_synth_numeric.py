@@ -12,6 +12,7 @@ from dpsynth.schema.domain import Attribute
 from dpsynth.synth.estimate import Estimate, block_partition, combine
 from dpsynth.synth.numeric import (
     MAX_BINS,
+    absorbed,
     coarsen,
     distribution,
     heavy_sigmas,
@@ -220,3 +221,21 @@ def test_bins_are_a_partition_whatever_the_noise(
     assert not set(bins[:cells]) & set(bins[cells:])
     expected = distribution(attribute, estimate, total)
     assert (expected >= 0).all() and expected.sum() == pytest.approx(total)
+
+
+def test_undeclared_codes_without_rows_share_the_heaviest_bin() -> None:
+    attribute = Attribute(name="a", size=5, blank=3, out_of_domain=4)
+    bins = np.array([0, 1, 0, 2, 3])
+    counts = np.array([10.0, 50.0, 0.0, 7.0, 0.0])
+    assert absorbed(attribute, bins, counts).tolist() == [0, 1, 0, 2, 1]
+    counts[3] = 0.0
+    assert absorbed(attribute, bins, counts).tolist() == [0, 1, 0, 1, 1]
+
+
+def test_undeclared_cells_count_where_they_stand_out_of_the_noise() -> None:
+    attribute = Attribute(name="a", size=5, blank=3, out_of_domain=4)
+    estimate = one_level(np.array([500, 300, 0, 90, 50]), 20.0)
+    expected = distribution(attribute, estimate, 900.0)
+    assert expected[3] > 60 and expected[4] == 0 and expected.sum() == pytest.approx(900.0)
+    nothing_else = Attribute(name="a", size=2, blank=0, out_of_domain=1)
+    assert distribution(nothing_else, one_level(np.array([5, 3]), 20.0), 8.0).sum() == 8.0

@@ -75,6 +75,21 @@ def test_the_factor_of_an_order_is_the_allowed_share_of_a_cell_of_bins() -> None
     assert share[1, 1] == pytest.approx(1 / 3)  # a bin without weight: equal shares
 
 
+def test_what_counts_contradict_in_earnest_is_ruled_out_all_the_same() -> None:
+    """Half of the rows are where nothing may be, counted without any noise to speak of."""
+    domain = Domain.from_sizes({"a": 2, "b": 2})
+    seen = [
+        Observation(attributes=(name,), values=np.array(counts), variance=np.full(2, 1e-4))
+        for name, counts in (("a", [1000.0, 9000.0]), ("b", [6000.0, 4000.0]))
+    ]
+    same = Factor(attributes=("a", "b"), values=np.where(np.eye(2) > 0, 0.0, FORBIDDEN))
+    flat = [np.zeros(2), np.zeros(2)]
+    model = fit(domain, seen, prior=flat, total=1e4, shrinkage=0.1, factors=[same])
+    table = model.marginal(("a", "b"))
+    assert table[0, 1] == table[1, 0] == 0.0
+    assert 0.1 < table[0, 0] < 0.6
+
+
 def test_bins_do_not_mix_few_classes_and_may_mix_many() -> None:
     domain, _ = ordered_pair()
     whole = np.zeros(6, dtype=np.int64)
