@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from dpsynth.errors import InputError
 
@@ -146,3 +147,14 @@ def decimal_string(number: float) -> str:
     if not math.isfinite(number):
         raise InputError("Only finite numbers can be written down.")
     return format(Decimal(repr(float(number))), "f")
+
+
+def plain(value: Any) -> Any:
+    """Turn mappings, tuples and enums into plain JSON values."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, str):
+        return str(value)
+    return value

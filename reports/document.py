@@ -1,4 +1,4 @@
-"""The two documents as HTML, made from evidence alone.
+"""The documents as HTML: certificate and report from evidence alone, and the attack report.
 
 The public certificate is rendered from :class:`~dpsynth.evidence.PublicEvidence` and from nothing
 else: its type cannot hold a raw number. The internal report is rendered from all evidence of a run.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from dpsynth.reports import numbers, report_view, views
+from dpsynth.reports.attack_view import AttackRun, attack_report
 from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR
 from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
 from jinja2 import FunctionLoader, StrictUndefined
@@ -47,6 +48,11 @@ def report_html(evidence: ReleaseEvidence) -> str:
     if type(evidence) is not ReleaseEvidence:
         raise DisclosureError("An internal report is made from the whole evidence of a run.")
     return _render("report.html", evidence, report_view.report(evidence))
+
+
+def attack_report_html(run: AttackRun) -> str:
+    """Return the report of an attack run on its own; all of it is internal."""
+    return _render("attack_report.html", run, attack_report(run))
 
 
 def _render(template: str, evidence: Any, view: dict[str, Any]) -> str:

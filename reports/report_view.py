@@ -28,8 +28,6 @@ Results = Sequence[Mapping[str, Any]]
 
 def report(e: ReleaseEvidence) -> dict[str, Any]:
     """Return what the internal report's template needs beside the evidence."""
-    attacks, diagnostics, controls = _sorted_attacks(e["attacks.results"])
-    keys = ("measured", "baseline", "control")
     fidelity = [_result(r) for r in e["fidelity.results"]]
     return {
         **shared(e),
@@ -38,11 +36,7 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "refused": not e["policy.verdict"]["passed"],
         "summary": _summary(e),
         "calls": _calls(e["accounting.calls"]),
-        "attacks": [_result(r) for r in attacks],
-        "attack_charts": result_charts(attacks, keys),
-        "controls": [_result(r) for r in controls],
-        "diagnostics": [_result(r) for r in diagnostics],
-        "diagnostic_charts": result_charts(diagnostics, keys),
+        **attack_sections(e["attacks.results"]),
         "fidelity": fidelity,
         "fidelity_charts": result_charts(
             e["fidelity.results"], ("synthetic", "noise_floor", "independent")
@@ -51,6 +45,19 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
         "options": sorted(e["synthesizer.options"].items()),
+    }
+
+
+def attack_sections(results: Results) -> dict[str, Any]:
+    """Return attacks, distance diagnostics and controls of a suite, each with its charts."""
+    attacks, diagnostics, controls = _sorted_attacks(results)
+    keys = ("measured", "baseline", "control")
+    return {
+        "attacks": [_result(r) for r in attacks],
+        "attack_charts": result_charts(attacks, keys),
+        "controls": [_result(r) for r in controls],
+        "diagnostics": [_result(r) for r in diagnostics],
+        "diagnostic_charts": result_charts(diagnostics, keys),
     }
 
 

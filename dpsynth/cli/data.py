@@ -13,12 +13,17 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
+from dpsynth.cli.release import prompt
 from dpsynth.errors import InputError
+from dpsynth.pipeline.attacked import attack_run, write_attack_report
 from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.pipeline.prepare import load_release_signer
+from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
+from dpsynth.signing.keys import Signer
 from dpsynth.sources.files import open_source
 
 _Train = Annotated[Path, typer.Option("--train", help="Rows that the generator was trained on.")]
@@ -85,6 +90,13 @@ def attack(
     holdout: _Holdout,
     synthetic: _Synthetic,
     dictionary: _Dictionary,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write the results as a PDF.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="PKCS#12 file that signs the report.")
+    ] = None,
+    passphrase_file: o.PassphraseFile = None,
     seed: _Seed = None,
     json: o.Json = False,
 ) -> None:
@@ -92,14 +104,30 @@ def attack(
 
     Exit code 1 if an attack finds a leak.
     """
+    signer = _report_signer(report, key, passphrase_file)
     described, codec, tables = _read(train, holdout, synthetic, dictionary)
+    chosen = _seed(seed)
     with steps(quiet=json) as progress:
-        results = attack_tables(codec, tables, profile="quick", seed=_seed(seed), progress=progress)
+        results = attack_tables(codec, tables, profile="quick", seed=chosen, progress=progress)
+        if report is not None:
+            progress("Writing the report")
+            run = attack_run(
+                described,
+                tables,
+                {"train": train, "holdout": holdout, "synthetic": synthetic},
+                results,
+                profile="quick",
+                seed=chosen,
+                signed=signer is not None,
+            )
+            write_attack_report(run, report, signer)
     if json:
-        emit_json({"results": [asdict(r) for r in results]})
+        emit_json({"seed": chosen, "report": report, "results": [asdict(r) for r in results]})
     else:
         _show(results)
         say("An attack can only refute a claim; none of these results is evidence of privacy.")
+        if report is not None:
+            say(f"Wrote the report, for inside only: {report}")
     if any(r.verdict.value == "leak found" for r in results if not r.name.startswith("control")):
         raise typer.Exit(1)
 
@@ -122,6 +150,20 @@ def evaluate(
         emit_json({"results": [asdict(r) for r in results]})
         return
     _show(results)
+
+
+def _report_signer(report: Path | None, key: Path | None, passphrase: Path | None) -> Signer | None:
+    """Load the key that signs a report, before anything else is done."""
+    if report is None:
+        if key is not None:
+            raise InputError("signs a report.", where="--key", fix="Name the file with --report.")
+        return None
+    if report.suffix != ".pdf":
+        raise InputError("must end in .pdf.", where=str(report))
+    if report.exists():
+        raise InputError("exists already.", where=str(report), fix="Choose another --report.")
+    settings = ReleaseSettings(key=key, passphrase_file=passphrase)
+    return None if key is None else load_release_signer(settings, prompt())
 
 
 def _read(

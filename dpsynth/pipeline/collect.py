@@ -19,7 +19,7 @@ from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
 from dpsynth.privacy.losses import group_loss
 from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.results import Disclosure, Status, decimal_string
+from dpsynth.results import Disclosure, Status, decimal_string, plain
 from dpsynth.synth import registry
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
@@ -249,9 +249,9 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
     b.add("synthesizer.fitted", fitted.model.method, POST)
     b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
     b.add("synthesizer.plan", [stage.to_json() for stage in plan.stages], DECLARED)
-    b.add("synthesizer.self_test", [_plain(asdict(check)) for check in fitted.checks], POST)
+    b.add("synthesizer.self_test", [plain(asdict(check)) for check in fitted.checks], POST)
     b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
-    b.add("fitness.expected_error", [_plain(dict(e)) for e in fitted.model.errors()], POST)
+    b.add("fitness.expected_error", [plain(dict(e)) for e in fitted.model.errors()], POST)
     b.add(
         "fitness.poor_uses",
         wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share),
@@ -264,11 +264,11 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
     status, sentence = wording.AUDIT
     b.add("audit.status", {"status": status, "text": sentence}, DECLARED)
     b.add("attacks.profile", run.plan.settings.attacks, DECLARED)
-    b.add("attacks.results", [_plain(asdict(r)) for r in run.examined.attacks], RAW)
-    b.add("fidelity.results", [_plain(asdict(r)) for r in run.examined.fidelity], RAW)
+    b.add("attacks.results", [plain(asdict(r)) for r in run.examined.attacks], RAW)
+    b.add("fidelity.results", [plain(asdict(r)) for r in run.examined.fidelity], RAW)
     b.add("policy.name", run.plan.policy.name, DECLARED)
     b.add("policy.sha256", run.plan.policy.digest, DECLARED)
-    b.add("policy.gates", [_plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
+    b.add("policy.gates", [plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
     b.add(
         "policy.verdict",
         {
@@ -342,14 +342,3 @@ def _group(run: Run, size: int) -> dict[str, Any]:
     except InputError:
         return {"size": size, "epsilon": None}
     return {"size": size, "epsilon": decimal_string(bound)}
-
-
-def _plain(value: Any) -> Any:
-    """Turn mappings, tuples and enums into plain JSON values."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, str):
-        return str(value)
-    return value

@@ -95,7 +95,7 @@ def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, create
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
             fix="Shorten titles, purpose or recipient. The budget stays spent.",
         )
-    (public / "certificate.pdf").write_bytes(_signed(rendered, signer, shown["release.id"]))
+    (public / "certificate.pdf").write_bytes(signed(rendered, signer, shown["release.id"]))
     subjects = {file["name"]: file["sha256"] for file in shown["files.synthetic"]}
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
@@ -133,7 +133,7 @@ def write_internal(
         created=created,
         identifier=hashlib.sha256(content).digest(),
     )
-    (internal / "report.pdf").write_bytes(_signed(rendered, signer, evidence["release.id"]))
+    (internal / "report.pdf").write_bytes(signed(rendered, signer, evidence["release.id"]))
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, evidence.predicate()), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
@@ -144,7 +144,8 @@ def write_internal(
     return _write_manifest(internal, evidence, signer, extra)
 
 
-def _signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
+def signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
+    """Return a rendered document with a signature in the room that it leaves."""
     page, *corners = rendered.signature_box
     left, low, right, high = corners
     return sign_pdf(

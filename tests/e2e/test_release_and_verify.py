@@ -6,8 +6,10 @@ import csv
 import json
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
+import pikepdf
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -176,3 +178,37 @@ def test_a_vendor_table_can_be_tested_alone(desk: Desk, command: str) -> None:
     assert json.loads(honest.out)["results"]
     leaky = desk.run(command, *arguments.split(), "--synthetic", "leaky.csv")
     assert leaky.code == (1 if command == "attack" else 0), leaky.text
+
+
+def test_the_report_of_an_attack_holds_its_results_and_its_signature(desk: Desk) -> None:
+    rows = rows_of(2000, seed=6)
+    write_csv(desk.folder / "train.csv", rows[:800])
+    write_csv(desk.folder / "holdout.csv", rows[800:1600])
+    write_csv(desk.folder / "leaky.csv", rows[:400] + rows[1600:])
+    asked = "attack --train train.csv --holdout holdout.csv --synthetic leaky.csv --seed 3".split()
+    asked += ["--dictionary", "dictionary.yaml", "--report"]
+    signed = desk.run(
+        *asked,
+        "signed.pdf",
+        "--key",
+        "keys/signer.p12",
+        "--passphrase-file",
+        "passphrase",
+        "--json",
+    )
+    assert signed.code == 1, signed.text
+    told = json.loads(signed.out)["results"]
+    with pikepdf.open(desk.folder / "signed.pdf") as pdf:
+        held = json.loads(pdf.attachments["attack.json"].get_file().read_bytes())
+        assert "/Sig" in {str(f.FT) for f in pdf.Root.AcroForm.Fields}
+    assert [r["p_value"] for r in held["results"]] == [r["p_value"] for r in told]
+    assert (
+        held["files"][2]["sha256"] == sha256((desk.folder / "leaky.csv").read_bytes()).hexdigest()
+    )
+    assert desk.run(*asked, "plain.pdf").code == 1
+    with pikepdf.open(desk.folder / "plain.pdf") as pdf:
+        assert "/AcroForm" not in pdf.Root
+    again = desk.run(*asked, "plain.pdf")
+    assert again.code == 2 and "exists already" in again.text
+    no_report = desk.run(*asked[:-1], "--key", "keys/signer.p12")
+    assert no_report.code == 2, no_report.text

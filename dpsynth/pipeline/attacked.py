@@ -1,0 +1,81 @@
+"""The report of an attack run on its own: facts of the run and the PDF, signed if one wants it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from dpsynth.newfile import new_bytes
+from dpsynth.pipeline.examine import Tables
+from dpsynth.pipeline.package import signed
+from dpsynth.reports.attack_view import AttackedFile, AttackRun
+from dpsynth.reports.document import attack_report_html
+from dpsynth.reports.pdf import render_pdf
+from dpsynth.results import AttackResult, plain
+from dpsynth.schema.declared import Dictionary
+from dpsynth.signing.keys import Signer
+from dpsynth.signing.manifest import sha256
+
+
+def attack_run(
+    dictionary: Dictionary,
+    tables: Tables,
+    files: Mapping[str, Path],
+    results: Sequence[AttackResult],
+    *,
+    profile: str,
+    seed: int,
+    signed: bool,
+) -> AttackRun:
+    """Return the facts of a run.
+
+    Args:
+        dictionary: How the tables were read.
+        tables: The three coded tables.
+        files: Their files, by `train`, `holdout` and `synthetic`.
+        results: What the suite found.
+        profile: Its profile.
+        seed: Its seed.
+        signed: Whether the report will be signed.
+    """
+    return AttackRun(
+        title=dictionary.title,
+        dictionary=dictionary.digest(),
+        columns=tables.train.shape[1],
+        files=[
+            AttackedFile(
+                role=role, name=path.name, sha256=sha256(path), rows=len(getattr(tables, role))
+            )
+            for role, path in files.items()
+        ],
+        profile=profile,
+        seed=seed,
+        created=datetime.now(UTC).replace(microsecond=0),
+        version=version("dpsynth"),
+        signed=signed,
+        results=[plain(asdict(r)) for r in results],
+    )
+
+
+def write_attack_report(run: AttackRun, path: Path, signer: Signer | None) -> None:
+    """Write the report as PDF, with the run as an attached JSON file.
+
+    Raises:
+        InputError: The file exists or cannot be written.
+    """
+    content = json.dumps(asdict(run), default=str, ensure_ascii=False, indent=1).encode()
+    rendered = render_pdf(
+        attack_report_html(run),
+        attachments=[("attack.json", content, "All results, not for disclosure")],
+        title="Attack report",
+        created=run.created,
+        identifier=hashlib.sha256(content).digest(),
+    )
+    pdf = rendered.pdf if signer is None else signed(rendered, signer, "Attack report")
+    with new_bytes(path) as file:
+        file.write(pdf)
