@@ -22,6 +22,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions
 from dpsynth.results import Interval
 from dpsynth.synth.answers import Answer, Question, groups, indicator
+from dpsynth.synth.api import HalfWidth
 from dpsynth.synth.intervals import Chance, Reader, Rows
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Cell:
         count: Number of rows: the unbiased estimate, which may be negative; where nothing was
             measured, what the model expects.
         rows: Interval of that number.
-        share: Their share of all rows that meet the condition; None where that number is unknown.
+        share: Their share of all rows that meet the condition (of a table of no columns: of all
+            rows); None where that number is unknown, and for all rows.
         of_table: Interval of the share in the table.
         of_population: Interval of the share in the population; None where nothing was measured.
     """
@@ -68,6 +70,7 @@ class CountTable:
             shares of the table follow from the columns by themselves, and hold whatever the
             relation between them is.
         sources: Columns of the measured tables behind it.
+        unit_rows: Rows of one unit at most; intervals of the population allow for so many.
         cells: The cells, the last column fastest.
     """
 
@@ -75,6 +78,7 @@ class CountTable:
     where: Mapping[str, Codes]
     measured: bool
     sources: tuple[tuple[str, ...], ...]
+    unit_rows: int
     cells: tuple[Cell, ...]
 
 
@@ -89,6 +93,7 @@ class Mean:
         of_table: Interval in the table; None where nothing was measured.
         of_population: Interval in the population; None likewise.
         step: Largest distance between the middles of neighbouring cells, in the column's unit.
+        unit_rows: Rows of one unit at most; the interval of the population allows for so many.
     """
 
     column: str
@@ -97,6 +102,7 @@ class Mean:
     of_table: Interval | None
     of_population: Interval | None
     step: float
+    unit_rows: int
 
 
 def estimate(
@@ -128,9 +134,10 @@ def estimate(
     reader, domain = _reader(model, level), model.domain
     given = _checked(model, columns, where or {})
     fixed = {name: indicator(domain[name].size, codes) for name, codes in given.items()}
-    used = reader.counts.used((*columns, *given))
+    asked = (*columns, *given)
+    used = reader.counts.used(asked)
     partitions = dict(bins or {})
-    if used and len(columns) + len(given) > 1:
+    if used and len(asked) > 1:
         partitions = dict(reader.counts.sources[used[0]].partitions)
     parts = [groups(partitions.get(name, np.arange(domain[name].size))) for name in columns]
     if math.prod(map(len, parts)) > MAX_CELLS:
@@ -139,7 +146,7 @@ def estimate(
             where=", ".join(columns),
             fix="Ask for fewer columns, or put a value of one into the condition.",
         )
-    whole = reader.rows(fixed) if fixed else reader.all_rows
+    whole = reader.rows(fixed) if columns and fixed else reader.all_rows if asked else None
     expected = np.zeros(()) if used else _expected(model, columns, fixed)
     cells = []
     for place in np.ndindex(*map(len, parts)):
@@ -159,6 +166,7 @@ def estimate(
         where=given,
         measured=bool(used),
         sources=tuple(reader.counts.sources[i].attributes for i in used),
+        unit_rows=reader.unit_rows,
         cells=tuple(cells),
     )
 
@@ -204,6 +212,7 @@ def estimate_mean(
             of_table=None,
             of_population=None,
             step=step,
+            unit_rows=reader.unit_rows,
         )
     whole = reader.rows({column: inside, **fixed})
     if whole is None:
@@ -227,24 +236,19 @@ def estimate_mean(
             line[0] + min(low[0], table_low[0]), line[0] + max(high[1], table_high[1])
         ),
         step=step,
+        unit_rows=reader.unit_rows,
     )
 
 
-def half_widths(
-    model: MarginalModel, bins: Partitions, *, level: float = LEVEL
-) -> list[dict[str, object]]:
-    """Return {attributes, cells, rows, share}: half of the interval of one count from noise alone.
-
-    Of a column, that of its least certain bin; of a table, that of each cell. The share is that of
-    a rare value, `rows` over the number of rows. JSON-ready, columns first.
+def half_widths(model: MarginalModel, bins: Partitions) -> list[HalfWidth]:
+    """Return half of the interval of one count, of every column and then of every table.
 
     Args:
         model: A model as it was fitted or loaded.
         bins: Public partition of the fine codes, by column; a column not named stays fine.
-        level: Probability of the interval.
     """
-    reader = _reader(model, level)
-    found: list[dict[str, object]] = []
+    reader = _reader(model, LEVEL)
+    found = []
     for source in reader.counts.sources:
         variance = source.counts.block_variance
         if len(source.attributes) == 1:
@@ -252,12 +256,12 @@ def half_widths(
             variance = source.counts.bin_variance(bins.get(name, source.partitions[name]))
         rows = reader.quantile * math.sqrt(float(variance.max()))
         found.append(
-            {
-                "attributes": list(source.attributes),
-                "cells": int(variance.size),
-                "rows": rows,
-                "share": rows / model.total,
-            }
+            HalfWidth(
+                attributes=source.attributes,
+                cells=variance.size,
+                rows=rows,
+                share=min(1.0, rows / model.total),
+            )
         )
     return found
 
