@@ -156,14 +156,14 @@ def test_counts_of_columns(method: str) -> None:
         )
     assert counts(method, COLUMNS, as_it_is) <= LIMITS[4]
     assert counts(method, COLUMNS, half_the_noise) > LIMITS[4]
-    assert counts(method, COLUMNS, one_count_as_three) > LIMITS[4]
+    if method in ("thin", "fixed"):  # where columns are counted more than once
+        assert counts(method, COLUMNS, one_count_as_three) > LIMITS[4]
 
 
 @pytest.mark.parametrize("method", ["mst", "cliquetree", "fixed"])
 def test_counts_of_cells_of_a_pair(method: str) -> None:
     assert counts(method, PAIRS, as_it_is) <= LIMITS[4]
     assert counts(method, PAIRS, half_the_noise) > LIMITS[4]
-    assert counts(method, PAIRS, one_count_as_three) > LIMITS[4]
 
 
 @pytest.mark.parametrize("method", ["independent", "mst", "cliquetree", "fixed"])
