@@ -30,6 +30,10 @@ _NOT_MEASURED = (
     "rests on the relations that were measured, and on nothing else being related. The intervals "
     "follow from the columns by themselves and hold whatever the relation is."
 )
+_CUT = (
+    "A value of the condition was counted only together with others: an interval reaches over all "
+    "that these counts allow, and the number of rows is the middle of it."
+)
 
 
 def estimate_counts(
@@ -127,6 +131,7 @@ def _table_json(opened: Opened, table: CountTable, level: float) -> dict[str, An
         "given": _condition(opened, table.where),
         "level": level,
         "measured": table.measured,
+        "cut": table.cut,
         "sources": [list(names) for names in table.sources],
         "cells": [
             {
@@ -195,6 +200,8 @@ def _show(opened: Opened, table: CountTable, level: float) -> None:
         say(f"Counted: {'; '.join(' x '.join(names) for names in table.sources)}.")
     else:
         say(_NOT_MEASURED)
+    if table.cut:
+        say(_CUT)
     _say_how(table.unit_rows)
 
 

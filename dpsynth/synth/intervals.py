@@ -83,7 +83,7 @@ class Reader:
     def rows(self, question: Question) -> Rows | None:
         """Return the rows that a question counts; None if not measured, or only with others."""
         found = self.counts.answer(question)
-        if found is None or any((found[0].terms[i] != w).any() for i, w in found[1].terms.items()):
+        if found is None or not found[0].is_that_of(found[1]):
             return None
         answer = found[1]
         return Rows(answer=answer, variance=self.counts.covariance(answer, answer))

@@ -42,8 +42,9 @@ class Cell:
 
     Attributes:
         codes: Fine codes that the cell holds, for each column of the table.
-        count: Number of rows: the unbiased estimate, which may be negative; where nothing was
-            measured, what the model expects.
+        count: Number of rows: the unbiased estimate, which may be negative; where the condition
+            cuts measured cells, the middle of two bounds; where nothing was measured, what the
+            model expects.
         rows: Interval of that number.
         share: Their share of all rows that meet the condition (of a table of no columns: of all
             rows); None where that number is unknown, and for all rows.
@@ -69,6 +70,8 @@ class CountTable:
         measured: Whether the columns were counted together. If not, the intervals of rows and of
             shares of the table follow from the columns by themselves, and hold whatever the
             relation between them is.
+        cut: Whether a value of the condition was counted only together with others, so that the
+            intervals span what the measured cells allow.
         sources: Columns of the measured tables behind it.
         unit_rows: Rows of one unit at most; intervals of the population allow for so many.
         cells: The cells, the last column fastest.
@@ -77,6 +80,7 @@ class CountTable:
     columns: tuple[str, ...]
     where: Mapping[str, Codes]
     measured: bool
+    cut: bool
     sources: tuple[tuple[str, ...], ...]
     unit_rows: int
     cells: tuple[Cell, ...]
@@ -148,7 +152,7 @@ def estimate(
         )
     whole = reader.rows(fixed) if columns and fixed else reader.all_rows if asked else None
     expected = np.zeros(()) if used else _expected(model, columns, fixed)
-    cells = []
+    cells, cut = [], False
     for place in np.ndindex(*map(len, parts)):
         codes = tuple(part[i] for part, i in zip(parts, place, strict=True))
         question = fixed | {
@@ -157,6 +161,7 @@ def estimate(
         }
         ends = reader.counts.answer(question)
         if ends is not None:
+            cut |= not ends[0].is_that_of(ends[1])
             cells.append(_counted(reader, codes, ends, whole))
         else:
             held = float(expected[np.ix_(*codes)].sum())
@@ -165,6 +170,7 @@ def estimate(
         columns=tuple(columns),
         where=given,
         measured=bool(used),
+        cut=cut,
         sources=tuple(reader.counts.sources[i].attributes for i in used),
         unit_rows=reader.unit_rows,
         cells=tuple(cells),
