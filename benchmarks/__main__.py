@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth | releases | forecast | ledger``."""
+"""Command line: ``python -m benchmarks synth | releases | forecast | intervals | ledger``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import coded, forecast, ledger, releases, synth
+from benchmarks import coded, forecast, intervals, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,6 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--epsilon", nargs="+", type=float, default=[0.3, 1.0, 3.0])
     command.add_argument("--method", nargs="+", default=[], help="registered names (default: all)")
     command.add_argument("--runs", type=int, default=3, help="fits of each (default: 3)")
+    command = commands.add_parser(
+        "intervals", parents=[shared], help="how often intervals hold the truth; naive ones, too"
+    )
+    command.add_argument("--table", nargs="+", choices=coded.TABLES, default=list(coded.TABLES))
+    command.add_argument("--epsilon", nargs="+", type=float, default=[1.0])
+    command.add_argument("--method", nargs="+", default=["cliquetree"], help="registered names")
+    command.add_argument("--rows", type=int, default=10_000, help="rows of a table")
+    command.add_argument("--runs", type=int, default=100, help="tables (default: 100)")
     command = commands.add_parser("ledger", help="reading, checking and writing a long ledger")
     command.add_argument("--entries", type=int, default=10_000, help="length (default: 10000)")
     options = parser.parse_args(arguments)
@@ -66,6 +74,15 @@ def main(arguments: list[str] | None = None) -> int:
             names=options.table,
             methods=options.method,
             epsilons=options.epsilon,
+            runs=options.runs,
+        )
+    if options.command == "intervals":
+        return intervals.run(
+            data=options.data,
+            tables=options.table,
+            methods=options.method,
+            epsilons=options.epsilon,
+            rows=options.rows,
             runs=options.runs,
         )
     return synth.run(

@@ -132,6 +132,11 @@ FIELDS: dict[str, Field] = {
     "fitness.expected_error": Field(
         "[{attributes, cells, sigma, typical_error}] noise of measured marginals, in rows", _PUBLIC
     ),
+    "fitness.intervals": Field(
+        "{level, columns, tables: [{attributes, cells, rows, share}], more_tables}: half of the "
+        "interval of one count from noise alone, in rows and as a share",
+        _PUBLIC,
+    ),
     "fitness.measured_error": Field(
         "{status, reason, level, share, means: [{ways, tables, value, half_width, seq}], columns: "
         "[[column, value]], column_half_width}: total variation distance, measured with noise",

@@ -26,12 +26,23 @@ numeric ones). A few blanks and `__out_of_domain__` cells are noise, also in col
 source has none. In CSV a missing number is the code that the source uses; in Parquet it is null.
 
 ## How to use it
-- Treat each count as uncertain: the table of measured marginals in `evidence.dsse.json`
-  (`fitness.expected_error`) says by how many rows.
+- Treat each count as uncertain: "How certain counts are" says by how many rows.
 - Confirm a finding on the confidential table, under its own budget, before anybody relies on it.
 
 ## Poor uses
 {poor_uses}
+
+## How certain counts are
+Half of the {level} interval that the noisy counts give for one real count, of the rows that the
+model was fitted to. Of a column it is that of its least certain declared bin; the share is that of
+a rare value. Counts of these rows are off by noise of this size, and by what the model leaves out;
+what was not counted together rests on the model alone. `dpsynth estimate` gives the steward the
+interval of any other count, share or mean, at no cost. An analysis that takes these rows for real
+ones gives intervals that are too narrow.
+
+| counted | cells | rows | share |
+| --- | --- | --- | --- |
+{widths}
 
 ## Columns
 | column | kind | domain | how it is treated |
@@ -60,6 +71,8 @@ def datasheet_markdown(evidence: PublicEvidence) -> str:
         relation=str(evidence["guarantee.relation"]).replace("_", " or "),
         max_rows=evidence["guarantee.max_rows_per_unit"],
         method=_line(evidence["synthesizer.name"]),
+        level=f"{100 * evidence['fitness.intervals']['level']:g} %",
+        widths=_widths(evidence["fitness.intervals"]),
         poor_uses="\n".join(f"- {_line(use)}" for use in evidence["fitness.poor_uses"]),
         table="\n".join(_row(column) for column in evidence["data.columns"]),
     )
@@ -71,6 +84,18 @@ def _row(column: dict[str, Any]) -> str:
         treatment = f"{treatment}: {column['reason']}"
     cells = (column["name"], column["kind"], column["domain"], treatment)
     return "| " + " | ".join(_line(cell) for cell in cells) + " |"
+
+
+def _widths(intervals: dict[str, Any]) -> str:
+    """Return one row for each column and each table that is listed, and how many are not."""
+    rows = [
+        f"| {' x '.join(map(_line, width['attributes']))} | {width['cells']} "
+        f"| ± {width['rows']:,.1f} | ± {100 * width['share']:.2f} % |"
+        for width in (*intervals["columns"], *intervals["tables"])
+    ]
+    if intervals["more_tables"]:
+        rows.append(f"| and {intervals['more_tables']} more tables, in the model | | | |")
+    return "\n".join(rows)
 
 
 def _line(text: object) -> str:

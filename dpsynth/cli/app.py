@@ -51,6 +51,11 @@ COMMANDS = {
         "sample",
         "Draw more rows from a fitted model. Costs no budget: the model is already paid for.",
     ),
+    "estimate": Command(
+        "dpsynth.cli.estimate",
+        "estimate_counts",
+        "Estimate counts, shares or a mean with error bars. Costs no budget: the noise is known.",
+    ),
     "audit": Command(
         "dpsynth.cli.audit", "app", "Audits: what a release shows on neighbouring tables."
     ),

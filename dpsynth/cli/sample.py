@@ -11,20 +11,14 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, steps
+from dpsynth.cli.fitted import DictionaryFile, ModelFolder, conditions, open_model
 from dpsynth.errors import InputError
 from dpsynth.pipeline.drawing import codes_of, set_paths, write_sets
-from dpsynth.pipeline.package import discovered_domains
-from dpsynth.schema.codec import Codec
-from dpsynth.schema.dictionary import load_dictionary
-from dpsynth.schema.undeclared import completed
-from dpsynth.synth.registry import load_model
 
 
 def sample(
-    model: Annotated[Path, typer.Argument(help="Model folder of a bundle (internal/model).")],
-    dictionary: Annotated[
-        Path, typer.Option("--dictionary", help="dictionary.yaml of the columns.")
-    ],
+    model: ModelFolder,
+    dictionary: DictionaryFile,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Rows to draw.")],
     out: Annotated[Path, typer.Option("--out", help="CSV or Parquet file to write.")],
     where: Annotated[
@@ -51,14 +45,9 @@ def sample(
 ) -> None:
     """Draw more rows from a fitted model. Costs no budget: the model is already paid for."""
     paths = set_paths(out, sets)
-    fitted = load_model(model)
-    described = completed(load_dictionary(dictionary), discovered_domains(model))
-    codec = Codec.from_dictionary(described)
-    if fitted.domain != codec.domain:
-        raise InputError(
-            "was fitted with another dictionary.", where=str(model), fix="Give the one it used."
-        )
-    codes = codes_of(codec, _conditions(where or (), described.names))
+    opened = open_model(model, dictionary)
+    fitted, codec = opened.model, opened.codec
+    codes = codes_of(codec, _conditions(where or (), opened.dictionary.names))
     chosen = fitted.given(codes) if codes else fitted
     meaning = {name: codec.describe(name, code) for name, code in codes.items()}
     share = chosen.total / fitted.total
@@ -69,7 +58,7 @@ def sample(
         write_sets(
             chosen,
             codec,
-            described,
+            opened.dictionary,
             paths,
             rows,
             seed=secrets.randbits(63) if seed is None else seed,
@@ -85,18 +74,9 @@ def sample(
 
 
 def _conditions(where: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """Return the value of each column of a condition; names may hold an equals sign."""
+    """Return the one value of each column of a condition."""
     found: dict[str, str] = {}
-    for text in where:
-        name, sign, value = text.partition("=")
-        declared = [n for n in names if text.startswith(f"{n}=")]
-        if declared:
-            name = max(declared, key=len)
-            value = text[len(name) + 1 :]
-        if not sign:
-            raise InputError(
-                f"{text!r} is no condition.", where="--where", fix="Write COLUMN=VALUE."
-            )
+    for name, value in conditions(where, names):
         if name in found:
             raise InputError(
                 f"names the column {name!r} twice.",

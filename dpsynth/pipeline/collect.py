@@ -21,6 +21,8 @@ from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import Disclosure, Status, decimal_string, plain
 from dpsynth.synth import registry
+from dpsynth.synth.api import HalfWidth
+from dpsynth.synth.uncertainty import LEVEL
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
 
@@ -30,6 +32,7 @@ _PACKAGES = (
 )  # fmt: skip
 _WARNING_SIGMAS = 6.0
 GROUPS = (2, 5)  #: sizes of groups whose privacy loss is stated
+MOST_TABLES = 40  #: measured tables whose noise the evidence lists
 
 
 def collect(run: Run) -> ReleaseEvidence:
@@ -252,6 +255,7 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
     b.add("synthesizer.self_test", [plain(asdict(check)) for check in fitted.checks], POST)
     b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
     b.add("fitness.expected_error", [plain(dict(e)) for e in fitted.model.errors()], POST)
+    b.add("fitness.intervals", _intervals(run), POST)
     b.add(
         "fitness.poor_uses",
         wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share),
@@ -320,6 +324,28 @@ def _measured_error(run: Run) -> dict[str, Any]:
         ],
         "columns": [[name, round(value, 6)] for name, value in run.published.columns],
         "column_half_width": _up(run.published.column_half_width),
+    }
+
+
+def _intervals(run: Run) -> dict[str, Any]:
+    """Return half of the interval of one count of each column and of the first tables."""
+    found = run.fitted.model.half_widths(run.plan.codec.coarse)
+    tables = [width for width in found if len(width.attributes) > 1]
+    return {
+        "level": LEVEL,
+        "columns": [_width(width) for width in found if len(width.attributes) == 1],
+        "tables": [_width(width) for width in tables[:MOST_TABLES]],
+        "more_tables": len(tables[MOST_TABLES:]),
+    }
+
+
+def _width(width: HalfWidth) -> dict[str, Any]:
+    """Return half of an interval, rounded up."""
+    return {
+        "attributes": list(width.attributes),
+        "cells": width.cells,
+        "rows": math.ceil(10.0 * width.rows) / 10.0,
+        "share": _up(width.share),
     }
 
 

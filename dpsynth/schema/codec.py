@@ -7,7 +7,7 @@ so that one row of the source changes one row of codes and nothing else (stabili
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -229,6 +229,10 @@ class Codec:
     def describe(self, attribute: str, code: int) -> str:
         """Return words for one fine code of a modelled column, for tables and reports."""
         return self._coders[attribute].describe(code)
+
+    def describe_all(self, attribute: str, codes: Sequence[int]) -> str:
+        """Return words for a cell of several fine codes, which rise; runs on a line in one."""
+        return self._coders[attribute].describe_all(codes)
 
 
 def _treat(column: Column) -> Treatment:

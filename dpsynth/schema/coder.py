@@ -7,7 +7,7 @@ total: what has no other place gets the out-of-domain code, row by row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -36,6 +36,7 @@ from dpsynth.schema.texts import to_days, to_numbers, unique_texts
 Codes = NDArray[np.int64]
 _TRUTH = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"), ("1", "0"), ("yes", "no"))
 _EPOCH = date(1970, 1, 1).toordinal()
+_SHOWN = 4  #: ranges or values of a cell that its words name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +179,26 @@ class ColumnCoder:
         if not 0 <= code < self.attribute.size:
             raise IndexError(code)
         return self.labels[code]
+
+    def describe_all(self, codes: Sequence[int]) -> str:
+        """Return words for rising codes: runs on the line as one range, long lists in short."""
+        on_line = self.line.size if self.line is not None else 0
+        runs: list[tuple[int, int]] = []
+        for code in codes:
+            if runs and runs[-1][1] == code - 1 and code < on_line:
+                runs[-1] = runs[-1][0], code
+            else:
+                runs.append((code, code))
+        words = [self._describe_run(first, last) for first, last in runs]
+        more = len(words) - _SHOWN
+        return "; ".join(words[:_SHOWN]) + (f"; {more} more" if more > 0 else "")
+
+    def _describe_run(self, first: int, last: int) -> str:
+        """Return words for neighbouring cells of a line."""
+        if first == last or self.line is None:
+            return self.labels[first]
+        start = self.labels[first].partition(" to ")[0]
+        return f"{start} to {self.labels[last].rpartition(' to ')[2]}"
 
 
 def column_coder(column: Column, where: str) -> ColumnCoder:

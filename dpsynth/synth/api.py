@@ -122,6 +122,23 @@ class ExpectedNoise:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HalfWidth:
+    """Half of the 95 % interval of one count, from noise alone.
+
+    Attributes:
+        attributes: Columns of the table of counts.
+        cells: Number of its cells.
+        rows: Of the count, in rows: of a table of one column, that of its least certain bin.
+        share: Of the share that a rare value has of all rows: `rows` over their number.
+    """
+
+    attributes: tuple[str, ...]
+    cells: int
+    rows: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One comparison of a sample with the model that it was drawn from.
 
@@ -189,6 +206,14 @@ class Model(Protocol):
 
     def errors(self) -> list[dict[str, object]]:
         """Return {attributes, cells, sigma, typical_error} of everything that was measured."""
+        ...
+
+    def half_widths(self, bins: Partitions) -> list[HalfWidth]:
+        """Return half of the interval of one count from noise alone, of all that was measured.
+
+        Args:
+            bins: Bin of every fine code at which columns are stated, by attribute name.
+        """
         ...
 
     def out_of_domain_counts(self) -> list[tuple[str, float, float]]:

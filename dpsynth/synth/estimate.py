@@ -91,6 +91,23 @@ class Estimate:
         )
         return variance
 
+    def covariance(self, left: Floats, right: Floats) -> float:
+        """Return the noise covariance of two weighted sums of the cells.
+
+        Inside a block of k codes the cells are what was measured of them less its mean, plus an
+        even share of the block's sum, and these two parts are independent: the covariance of two
+        codes i and j is  v (1{i = j} - 1/k) + V / k^2.
+
+        Args:
+            left: Weight of each code in the one sum, shape (size,).
+            right: The same in the other.
+        """
+        cells = self.block_cells
+        inside = np.bincount(self.blocks, weights=left), np.bincount(self.blocks, weights=right)
+        both = inside[0] * inside[1] / cells
+        own = self.cell_variance * (float(left @ right) - float(both.sum()))
+        return own + float((self.block_variance * both / cells).sum())
+
     def bin_variance(self, partition: Codes) -> Floats:
         """Return the variance of the sum of each bin of a partition of the codes."""
         pair = partition * self.block_variance.size + self.blocks

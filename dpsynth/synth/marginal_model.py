@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.privacy.measurement import Codes, Measurement, Partitions
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.api import Check
+from dpsynth.synth.api import Check, HalfWidth
 from dpsynth.synth.conditioning import condition
 from dpsynth.synth.estimate import mean_of
 from dpsynth.synth.numeric import shares_inside, sum_bins
@@ -29,6 +29,7 @@ from dpsynth.synth.pgm.fit import Observation, fit, prior_beside, shrinkage_for
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS, GraphicalModel
 from dpsynth.synth.sampling import refine, sample_codes
 from dpsynth.synth.selftest import check_sample
+from dpsynth.synth.uncertainty import half_widths
 from dpsynth.synth.zeros import factor, settle
 
 Floats = NDArray[np.float64]
@@ -191,6 +192,10 @@ class MarginalModel:
             }
             for m in self.measured
         ]
+
+    def half_widths(self, bins: Partitions) -> list[HalfWidth]:
+        """See :func:`dpsynth.synth.uncertainty.half_widths`."""
+        return half_widths(self, bins)
 
     def out_of_domain_counts(self) -> list[tuple[str, float, float]]:
         """Return (attribute, noisy count, sigma) of every out-of-domain bucket, as measured."""

@@ -359,6 +359,18 @@ def adult_values() -> dict[str, Any]:
             {"attributes": [a, b], "cells": 90 + i, "sigma": 41.2, "typical_error": 32.9}
             for i, (a, b) in enumerate(zip(ADULT, ADULT[1:], strict=False))
         ],
+        "fitness.intervals": {
+            "level": 0.95,
+            "columns": [
+                {"attributes": [n], "cells": 9 + i, "rows": 60.1, "share": 0.002308}
+                for i, n in enumerate(ADULT)
+            ],
+            "tables": [
+                {"attributes": [a, b], "cells": 90, "rows": 81.3, "share": 0.003122}
+                for a, b in zip(ADULT, ADULT[1:], strict=False)
+            ],
+            "more_tables": 3,
+        },
         "fitness.measured_error": {
             "status": "not_run", "reason": "No share of the budget was set aside for it.",
         },
