@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import MIN_ROWS, AttackData, inconclusive, too_little
 from dpsynth.attacks.criteria import equal_tables
-from dpsynth.attacks.secrets import (
+from dpsynth.attacks.guesses import (
     Guessed,
     can_be_guessed,
     columns_to_guess,

@@ -19,7 +19,7 @@ import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
 from dpsynth.attacks.closest_rows import closest_without
 from dpsynth.attacks.criteria import equal_tables
-from dpsynth.attacks.secrets import (
+from dpsynth.attacks.guesses import (
     Guessed,
     Hit,
     can_be_guessed,

@@ -156,7 +156,7 @@ class SinglingOutMultivariate:
             return inconclusive(self, reason)
         data = equal_tables(data, seed)
         rng = np.random.default_rng(seed)
-        few, many = (min(limit, len(data.domain) - 1) for limit in self.columns)
+        few, many = (min(limit, max(2, len(data.domain) - 1)) for limit in self.columns)
         found = self._alone(data, rng, few, many)
         details: dict[str, float | int | str | None] = {
             "columns_at_least": few,
