@@ -102,15 +102,17 @@ def row_numbers(*tables: Codes) -> list[NDArray[np.int64]]:
     return np.split(numbers.astype(np.int64), ends)
 
 
-def smallest_excess(members: int, control_hits: int, non_members: int) -> int | None:
-    """Return how many training rows beyond chance must be copied for p < alpha, or None if all."""
+def smallest_excess(
+    members: int, control_hits: int, non_members: int, alpha: float = ALPHA
+) -> int | None:
+    """Return how many members beyond chance must be hit for p < alpha, or None if all do not do."""
     expected = round(members * control_hits / non_members)
     low, high = 0, members - expected
-    if fisher_p(expected + high, members, control_hits, non_members) >= ALPHA:
+    if fisher_p(expected + high, members, control_hits, non_members) >= alpha:
         return None
     while low < high:
         middle = (low + high) // 2
-        if fisher_p(expected + middle, members, control_hits, non_members) < ALPHA:
+        if fisher_p(expected + middle, members, control_hits, non_members) < alpha:
             high = middle
         else:
             low = middle + 1

@@ -5,10 +5,11 @@ capped at 1, for ordered cells, and of 0 or 1 for nominal codes. A missing, spec
 out-of-domain code is a nominal value: distance 0 to itself, 1 to everything else, also to every
 ordered cell.
 
-Positions are rounded to a grid of at least 2**24 // d steps per range, so that all sums are whole
-numbers that float32 holds exactly. Rows of equal cells therefore always compare equal and ties are
-counted, not broken by order; what tie or order a distance has depends on the cells alone, never on
-which table a row came from.
+Positions are rounded to a grid of 2**24 // d steps per range, so that all sums are whole numbers
+that float32 holds exactly. (An ordered column with more than 32 d missing and special codes makes
+it coarser, so that their places fit 32 bits.) Rows of equal cells therefore always compare equal
+and ties are counted, not broken by order; what tie or order a distance has depends on the cells
+alone, never on which table a row came from.
 
 Memory is O(references * d) plus one tile; no n x m matrix ever exists.
 """
@@ -44,6 +45,51 @@ class Neighbours:
     first: NDArray[np.float64]
     second: NDArray[np.float64]
     ties: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """Queries and references on the grid: differences of places are distances, capped at `steps`.
+
+    Attributes:
+        queries: Places, ordered columns first, shape (n, d).
+        references: The same, one row per column, shape (d, m).
+        order: The column of the domain that stands at each place of that order, shape (d,).
+        n_line: How many of them are ordered.
+        steps: The distance of two cells that have nothing in common.
+    """
+
+    queries: NDArray[np.float32]
+    references: NDArray[np.float32]
+    order: list[int]
+    n_line: int
+    steps: int
+
+
+def on_grid(domain: Domain, queries: Codes, references: Codes) -> Grid:
+    """Put coded rows on the grid of Gower's distance.
+
+    Args:
+        domain: Domain of the columns.
+        queries: Codes, shape (n, d).
+        references: Codes, shape (m, d), at least one row.
+    """
+    if not len(references):
+        raise ValueError("nearest neighbours need at least one reference")
+    tails = max((a.size - a.n_ordered for a in domain if a.n_ordered), default=0)
+    steps = 2**24 // max(1, len(domain), tails // 32)
+    line = [j for j, attribute in enumerate(domain) if attribute.n_ordered]
+    order = line + [j for j, attribute in enumerate(domain) if not attribute.n_ordered]
+    places = [
+        _places(domain.attributes[j].positions, domain.attributes[j].size, steps) for j in line
+    ]
+    return Grid(
+        queries=_scaled(queries, order, places),
+        references=np.ascontiguousarray(_scaled(references, order, places).T),
+        order=order,
+        n_line=len(line),
+        steps=steps,
+    )
 
 
 def nearest_two(
@@ -86,16 +132,7 @@ def _search(
     weights: NDArray[np.float64] | None,
     progress: Progress | None,
 ) -> Neighbours:
-    if not len(references):
-        raise ValueError("nearest neighbours need at least one reference")
-    steps = 2**24 // max(1, len(domain))
-    line = [j for j, attribute in enumerate(domain) if attribute.n_ordered]
-    order = line + [j for j, attribute in enumerate(domain) if not attribute.n_ordered]
-    places = [
-        _places(domain.attributes[j].positions, domain.attributes[j].size, steps) for j in line
-    ]
-    table = np.ascontiguousarray(_scaled(references, order, places).T)
-    found = _scaled(queries, order, places)
+    grid = on_grid(domain, queries, references)
     n = len(queries)
     first, second = np.empty(n, np.float32), np.empty(n, np.float32)
     ties = np.empty(n, np.int64)
@@ -103,10 +140,10 @@ def _search(
     for start in range(0, n, _STEP):
         part = slice(start, min(n, start + _STEP))
         _kernel(
-            found[part],
-            table,
-            len(line),
-            np.float32(steps),
+            grid.queries[part],
+            grid.references,
+            grid.n_line,
+            np.float32(grid.steps),
             first[part],
             second[part],
             ties[part],
@@ -114,7 +151,7 @@ def _search(
         )
         if progress is not None:
             progress(part.stop / n)
-    scale = float(steps * max(1, len(domain)))
+    scale = float(grid.steps * max(1, len(domain)))
     distances = second.astype(np.float64) / scale
     if len(references) == 1:
         distances[:] = np.nan

@@ -175,3 +175,37 @@ def normal_tail(z: float) -> float:
 def normal_quantile(upper_tail: float) -> float:
     """Return z with P[Z > z] = upper_tail."""
     return float(stats.norm.isf(upper_tail))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """Residual risk (p - c) / (1 - c): what members lose beyond what non-members lose anyway.
+
+    Attributes:
+        value: The estimate, below zero where non-members are hit more often: never clipped.
+        interval: Interval of at least the level asked for, however the two rates depend.
+    """
+
+    value: float
+    interval: Interval
+
+
+def residual_risk(
+    hits: int, trials: int, control_hits: int, control_trials: int, level: float = 0.95
+) -> Residual | None:
+    """Return the residual risk of Giomi et al. (PoPETs 2023), or None if every control is hit.
+
+    The interval joins two Clopper-Pearson intervals that share the error 1 - level (Bonferroni), so
+    it also holds where the same predicates or guesses are put to both groups.
+
+    >>> round(residual_risk(30, 100, 20, 100).value, 3)
+    0.125
+    """
+    if control_hits == control_trials:
+        return None
+    rate = clopper_pearson(hits, trials, (1.0 + level) / 2.0)
+    control = clopper_pearson(control_hits, control_trials, (1.0 + level) / 2.0)
+    kept = (1.0 - hits / trials) / (1.0 - control_hits / control_trials)
+    low = 1.0 - (1.0 - rate.low) / (1.0 - control.high)
+    high = 1.0 - (1.0 - rate.high) / (1.0 - control.low)
+    return Residual(value=1.0 - kept, interval=Interval(low=low, high=high, level=level))

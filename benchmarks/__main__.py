@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth | releases | forecast | intervals | ledger``."""
+"""Command line: ``python -m benchmarks NAME``; ``--help`` lists the benchmarks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import coded, forecast, intervals, ledger, releases, synth
+from benchmarks import attacks, coded, forecast, intervals, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,9 +61,24 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--runs", type=int, default=100, help="tables (default: 100)")
     command = commands.add_parser("ledger", help="reading, checking and writing a long ledger")
     command.add_argument("--entries", type=int, default=10_000, help="length (default: 10000)")
+    command = commands.add_parser(
+        "attacks", parents=[shared], help="the three criteria and attribute inference on Adult"
+    )
+    command.add_argument("--attacks", type=int, default=500, help="guesses beside peers")
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument(
+        "--peers", action="store_true", help="also run Anonymeter, in an environment of its own"
+    )
     options = parser.parse_args(arguments)
     if options.command == "ledger":
         return ledger.run(entries=options.entries)
+    if options.command == "attacks":
+        return attacks.run(
+            data=options.data,
+            attacks=options.attacks,
+            seed=options.seed,
+            with_peers=options.peers,
+        )
     if options.command == "releases":
         return releases.run(
             data=options.data, names=options.table, epsilon=options.epsilon, delta=options.delta

@@ -96,30 +96,14 @@ PEERS = (
 
 def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> list[str]:
     """Run a peer once and return its row: name, runs, TVD 1 to 3, AUC, k-marginal, costs."""
-    try:
-        python = _environment(peer)
-    except subprocess.CalledProcessError as error:
-        return _failed(peer, f"not installed ({error.stderr.strip().splitlines()[-1][:80]})")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         benchmark.train.to_csv(folder / "train.csv", index=False)
         settings = {"method": peer.method, "epsilon": epsilon, "delta": delta}
         (folder / "settings.json").write_text(json.dumps(settings))
-        (folder / "peer.py").write_text(peer.code + _MEASURE)
-        environment = {
-            "PATH": "/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }  # fmt: skip
-        try:
-            done = subprocess.run(
-                [str(python), "peer.py", scratch],
-                cwd=folder, env=environment, capture_output=True, text=True, check=False,
-                timeout=_LIMIT,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return _failed(peer, f"not done after {_LIMIT} s")
-        if done.returncode:
-            return _failed(peer, f"failed ({done.stderr.strip().splitlines()[-1][:80]})")
+        reason = execute(peer, peer.code + _MEASURE, folder)
+        if reason is not None:
+            return [f"{peer.name}: {reason}", *[""] * 10]
         cost = json.loads((folder / "cost.json").read_text())
         codes = pd.read_csv(folder / "synthetic.csv")[list(benchmark.domain.names)]
     scores = benchmark.scores(codes.to_numpy(dtype=np.int32))
@@ -136,9 +120,32 @@ def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> li
     ]
 
 
-def _failed(peer: Peer, reason: str) -> list[str]:
-    """Return a row without figures."""
-    return [f"{peer.name}: {reason}", *[""] * 10]
+def execute(peer: Peer, code: str, folder: Path) -> str | None:
+    """Run a script in a peer's environment; return why it failed, or None.
+
+    Args:
+        peer: Names the environment and its packages.
+        code: The script; its one argument is the folder.
+        folder: Where it reads and writes, and runs.
+    """
+    try:
+        python = _environment(peer)
+    except subprocess.CalledProcessError as error:
+        return f"not installed ({error.stderr.strip().splitlines()[-1][:80]})"
+    (folder / "peer.py").write_text(code)
+    environment = {
+        "PATH": "/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1",
+    }  # fmt: skip
+    try:
+        done = subprocess.run(
+            [str(python), "peer.py", str(folder)],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            timeout=_LIMIT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"not done after {_LIMIT} s"
+    return f"failed ({done.stderr.strip().splitlines()[-1][:80]})" if done.returncode else None
 
 
 def _environment(peer: Peer) -> Path:
