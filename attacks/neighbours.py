@@ -79,6 +79,39 @@ def nearest_weights(
     return weights
 
 
+def mean_nearest(domain: Domain, rows: Codes, count: int) -> NDArray[np.float64]:
+    """Return the mean distance of each row to its `count` nearest others in the same table.
+
+    Args:
+        domain: Domain of the columns.
+        rows: Codes, shape (n, d), more rows than `count`.
+        count: Number of neighbours, at least 1.
+
+    Returns:
+        Shape (n,), in [0, 1].
+    """
+    if not 0 < count < len(rows):
+        raise ValueError(f"{count} neighbours among {len(rows)} rows")
+    steps, line, order, places = _layout(domain)
+    scaled = _scaled(rows, order, places)
+    totals = np.empty(len(rows))
+    _nearest_totals(
+        scaled, np.ascontiguousarray(scaled.T), len(line), np.float32(steps), count + 1, totals
+    )
+    return totals / (steps * max(1, len(domain)) * count)  # the row itself adds 0
+
+
+def _layout(domain: Domain) -> tuple[int, list[int], list[int], list[NDArray[np.float32]]]:
+    """Return grid steps, ordered columns, the order of all columns, places of ordered codes."""
+    steps = 2**24 // max(1, len(domain))
+    line = [j for j, attribute in enumerate(domain) if attribute.n_ordered]
+    order = line + [j for j, attribute in enumerate(domain) if not attribute.n_ordered]
+    places = [
+        _places(domain.attributes[j].positions, domain.attributes[j].size, steps) for j in line
+    ]
+    return steps, line, order, places
+
+
 def _search(
     domain: Domain,
     queries: Codes,
@@ -88,12 +121,7 @@ def _search(
 ) -> Neighbours:
     if not len(references):
         raise ValueError("nearest neighbours need at least one reference")
-    steps = 2**24 // max(1, len(domain))
-    line = [j for j, attribute in enumerate(domain) if attribute.n_ordered]
-    order = line + [j for j, attribute in enumerate(domain) if not attribute.n_ordered]
-    places = [
-        _places(domain.attributes[j].positions, domain.attributes[j].size, steps) for j in line
-    ]
+    steps, line, order, places = _layout(domain)
     table = np.ascontiguousarray(_scaled(references, order, places).T)
     found = _scaled(queries, order, places)
     n = len(queries)
@@ -220,3 +248,28 @@ def _kernel(queries, table, n_line, steps, first, second, ties, weights):  # typ
                     for j in range(near.size):
                         if near[j] == best:
                             weights[start + j] += 1.0 / count
+
+
+@njit(cache=True)
+def _nearest_totals(queries, table, n_line, steps, count, totals):  # type: ignore[no-untyped-def]
+    """Write the sum of the `count` smallest distances of each query to the references."""
+    m = table.shape[1]
+    buffer = np.empty(_TILE, np.float32)
+    smallest = np.empty(count, np.float32)
+    for i in range(queries.shape[0]):
+        smallest[:] = np.float32(3e38)
+        for start in range(0, m, _TILE):
+            stop = min(m, start + _TILE)
+            near = buffer[: stop - start]
+            low = _tile(queries[i], table, start, stop, n_line, steps, near)
+            if low >= smallest[count - 1]:
+                continue
+            for x in near:
+                place = count - 1
+                if x >= smallest[place]:
+                    continue
+                while place > 0 and smallest[place - 1] > x:
+                    smallest[place] = smallest[place - 1]
+                    place -= 1
+                smallest[place] = x
+        totals[i] = smallest.astype(np.float64).sum()

@@ -41,7 +41,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         BASE | {"schema", "sources"},
         {"numpy", "numba", "scipy", "sklearn", "pandas", "threadpoolctl"},
     ),
-    "attacks": (BASE | {"schema", "sources"}, {"numpy", "numba", "scipy"}),
+    "attacks": (BASE | {"schema", "sources"}, {"numpy", "numba", "scipy", "sklearn"}),
     "policies": (set(), set()),
     "policy": (BASE | {"policies"}, set()),
     "evidence": (BASE | {"policy"}, {"rfc8785"}),
