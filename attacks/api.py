@@ -25,6 +25,7 @@ from dpsynth.schema.domain import Domain
 
 ALPHA = 1e-3  #: significance level of every test, fixed before any run
 LEVEL = 0.95  #: confidence level of every interval
+_REFERENCE = 100  # stream of a seed that draws a reference population
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
 Codes = NDArray[np.integer[Any]]
@@ -117,7 +118,7 @@ class AttackData:
         Args:
             seed: Seed of the draw.
         """
-        order = np.random.default_rng(seed).permutation(len(self.holdout))
+        order = np.random.default_rng([seed, _REFERENCE]).permutation(len(self.holdout))
         half = len(order) // 2
         attacked = AttackData(
             domain=self.domain,

@@ -34,6 +34,7 @@ NOTE = (
     "confidence for a generator with independent coins; it is loose: with 1,000 canaries a perfect "
     "distinguisher of epsilon 1 shows about 0.1. Silence is not evidence of privacy."
 )
+_COINS = 110  # stream of a seed that draws canaries and coins
 Codes = NDArray[np.integer[Any]]
 
 
@@ -70,7 +71,7 @@ class OneRunCanaries:
         queries = targeted_queries(data.domain, seed)
         if not queries:
             return inconclusive(self, "A marginal of two columns needs two columns.")
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng([seed, _COINS])
         canaries = random_records(data.domain, self.canaries, rng)
         included = rng.random(self.canaries) < 0.5
         table = np.concatenate([data.train, canaries[included]])

@@ -3,7 +3,8 @@
 A leaky twin is a generator with one known fault, a harmless table one that cannot know the training
 rows. Both are functions of coded tables; none of them is a synthesizer of this product.
 
-Never true here: a table that may be released.
+Never true here: a table that may be released, or a random stream that a split, an attack or another
+function here draws from as well when all are given the same seed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
 
+_COPIES, _TREE, _COLUMNS, _UNIFORM, _SHUFFLE, _LABELS = range(101, 107)  # streams of a seed
 _FLOOR = 5.0  # expected rows of every category, so that it occurs in nearly every output
 Codes = NDArray[np.integer[Any]]
 
@@ -43,7 +45,7 @@ def plant_near_copies(data: AttackData, share: float, *, fields: int, seed: int)
         fields: Number of cells of each copy that take the value of another training row.
         seed: Draws rows, places and cells.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _COPIES])
     count = min(max(1, round(share * len(data.synthetic))), len(data.train))
     synthetic = data.synthetic.copy()
     places = rng.permutation(len(synthetic))[:count]
@@ -68,7 +70,7 @@ def noise_free_marginals(domain: Domain, rows: Codes, seed: int) -> Codes:
         rows: Codes of the training rows, shape (n, d).
         seed: Draws the tree and who gets what.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _TREE])
     order = [int(j) for j in rng.permutation(len(domain))]
     made = np.empty_like(rows)
     made[:, order[:3]] = rows[:, order[:3]]
@@ -111,24 +113,24 @@ def declared_domain(domain: Domain, rows: Codes, seed: int) -> Codes:
 
 def uniform_rows(domain: Domain, count: int, seed: int) -> Codes:
     """Return rows drawn uniformly from the declared domain, shape (count, d)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _UNIFORM])
     return np.stack([rng.integers(0, attribute.size, count) for attribute in domain], axis=1)
 
 
 def independent_columns(rows: Codes, seed: int) -> Codes:
     """Return the same columns, each shuffled by itself: one-way marginals stay, nothing else."""
-    return np.random.default_rng(seed).permuted(rows, axis=0)
+    return np.random.default_rng([seed, _SHUFFLE]).permuted(rows, axis=0)
 
 
 def relabelled(data: AttackData, seed: int) -> AttackData:
     """Return data in which member and non-member are drawn anew: no attack may see anything."""
     both = np.concatenate([data.train, data.holdout])
-    both = both[np.random.default_rng(seed).permutation(len(both))]
+    both = both[np.random.default_rng([seed, _LABELS]).permutation(len(both))]
     return replace(data, train=both[: len(data.train)], holdout=both[len(data.train) :])
 
 
 def _independent(domain: Domain, rows: Codes, seed: int, *, seen_only: bool) -> Codes:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _COLUMNS])
     columns = []
     for j, attribute in enumerate(domain):
         counts = np.bincount(rows[:, j], minlength=attribute.size)

@@ -6,7 +6,7 @@ and r_q what a reference population of rows that are not attacked expects there.
 
     sum over q of w_q log((c_q + s a) / (r_q + s a)),
 
-s the ratio of table sizes and a = 1/2. One row more is 1/r of a cell, so the logarithm gives rare
+s the ratio of table sizes and a = 1/4. One row more is 1/r of a cell, so the logarithm gives rare
 cells the weight that a matched filter would give them. The weight w_q falls with the fourth power
 of the misfit of q between synthetic and reference table (chi-square over its expectation): a
 marginal that the generator never looked at says nothing about members and is hardly listened to.
@@ -33,7 +33,7 @@ from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
 PAIRS, TRIPLES = 60, 60  #: largest numbers of 2-way and 3-way marginals
-_PRIOR = 0.5  # rows of the reference table in a cell, before any was seen
+_PRIOR = 0.25  # rows of the reference table in a cell, before any was seen
 _MISFIT_POWER = 4
 Codes = NDArray[np.integer[Any]]
 

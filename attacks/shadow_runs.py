@@ -27,6 +27,7 @@ from dpsynth.schema.domain import Domain
 NEIGHBOURS = 5  #: vulnerable targets are those far from this many nearest rows
 PAIRS, TRIPLES = 15, 15  #: largest numbers of targeted queries
 BINS = 10  #: bins of a one-way histogram
+_COINS = 111  # stream of a seed that draws targets and coins
 Codes = NDArray[np.integer[Any]]
 Features = NDArray[np.float64]
 Generate = Callable[[Codes, int], Codes]
@@ -79,7 +80,7 @@ def run_shadows(
     Raises:
         InputError: The generator returned something that is no table of the domain.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, _COINS])
     real = np.concatenate([data.train, data.holdout])
     real = real[rng.permutation(len(real))[:rows]]
     order = np.argsort(mean_nearest(data.domain, real, NEIGHBOURS), kind="stable")[::-1]

@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks synth | releases | forecast | ledger``."""
+"""Command line: ``python -m benchmarks synth | releases | forecast | ledger | controls``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import coded, forecast, ledger, releases, synth
+from benchmarks import coded, controls, forecast, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,7 +53,24 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--runs", type=int, default=3, help="fits of each (default: 3)")
     command = commands.add_parser("ledger", help="reading, checking and writing a long ledger")
     command.add_argument("--entries", type=int, default=10_000, help="length (default: 10000)")
+    command = commands.add_parser(
+        "controls", parents=[shared], help="leaky twins that attacks must see; harmless tables"
+    )
+    command.add_argument(
+        "--table", nargs="+", choices=controls.TABLES, default=list(controls.TABLES)
+    )
+    command.add_argument("--control", nargs="+", default=[], help="only these, for example P2 N1")
+    command.add_argument("--seeds", type=int, default=100, help="runs of each (default: 100)")
+    command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)
+    if options.command == "controls":
+        return controls.run(
+            data=options.data,
+            tables=options.table,
+            ids=options.control,
+            seeds=options.seeds,
+            out=options.out,
+        )
     if options.command == "ledger":
         return ledger.run(entries=options.entries)
     if options.command == "releases":
