@@ -20,7 +20,7 @@ import numpy as np
 from dpsynth.attacks.api import LEVEL, AttackData, check_codes, inconclusive, too_little
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.one_run import judge_guesses
+from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
 from numpy.typing import NDArray
@@ -109,6 +109,13 @@ class OneRunCanaries:
                 "generated_rows": len(output),
                 "copied_canaries": int(copied.sum()),
                 "one_run_epsilon": judged.epsilon,
+                "one_run_epsilon_if_all_guesses_were_right": one_run_epsilon(
+                    self.canaries,
+                    self.canaries,
+                    self.canaries,
+                    delta=delta,
+                    confidence=LEVEL,
+                ),
                 "one_run_guesses": judged.guesses,
                 "one_run_correct": judged.correct,
             },

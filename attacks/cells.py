@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
 
-_DENSE = 2**20  # cells up to which a marginal is counted without renumbering
+_DENSE = 2**16  # cells up to which a marginal is counted without renumbering
 Codes = NDArray[np.integer[Any]]
 Query = tuple[int, ...]
 

@@ -7,7 +7,7 @@ and r_q what a reference population of rows that are not attacked expects there.
     sum over q of w_q log((c_q + s a) / (r_q + s a)),
 
 s the ratio of table sizes and a = 1/4. One row more is 1/r of a cell, so the logarithm gives rare
-cells the weight that a matched filter would give them. The weight w_q falls with the fourth power
+cells the weight that a matched filter would give them. The weight w_q falls with the eighth power
 of the misfit of q between synthetic and reference table (chi-square over its expectation): a
 marginal that the generator never looked at says nothing about members and is hardly listened to.
 Targeted queries follow Houssiau et al., "TAPAS" (2022); scoring a row against released counts
@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
-PAIRS, TRIPLES = 60, 60  #: largest numbers of 2-way and 3-way marginals
+PAIRS, TRIPLES = 120, 400  #: largest numbers of 2-way and 3-way marginals
 _PRIOR = 0.25  # rows of the reference table in a cell, before any was seen
-_MISFIT_POWER = 4
+_MISFIT_POWER = 8
 Codes = NDArray[np.integer[Any]]
 
 
@@ -119,8 +119,9 @@ def query_scores(
         cells = count_cells(domain, query, targets, (synthetic, reference))
         made, known = cells.counts
         expected = scale * known.astype(np.float64)
-        log_ratio = np.log((made + scale * _PRIOR) / (expected + scale * _PRIOR))
-        scores += log_ratio[cells.at] / _misfit(made, expected, scale) ** _MISFIT_POWER
+        prior = scale * _PRIOR
+        log_ratio = np.log((made[cells.at] + prior) / (expected[cells.at] + prior))
+        scores += log_ratio / _misfit(made, expected, scale) ** _MISFIT_POWER
     return scores
 
 

@@ -49,6 +49,7 @@ RANDOM_LABELS = (
 _POWER = 0.8
 _CANDIDATE_FPR = (0.0, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 _SMALLEST_P, _LARGEST_P = 1e-15, 0.999  # of a claim
+_NO_SPREAD = 1e-12
 _FEWEST = 4  # of each label: halves of two
 Scores = NDArray[np.float64]
 Details = dict[str, float | int | str | None]
@@ -60,7 +61,6 @@ def membership_result(
     others: Scores,
     *,
     seed: int,
-    control: tuple[Scores, Scores] | None = None,
     control_title: str = "one half of the non-members against the other",
     claim: Claim | None = None,
     audit: bool = False,
@@ -73,10 +73,9 @@ def membership_result(
     Args:
         attack: The attack, for its name and title.
         members: Scores of members, shape (m,).
-        others: Scores of non-members, shape (n,).
+        others: Scores of non-members in random order, shape (n,): one half against the other is the
+            control.
         seed: Draws the halves of the epsilon bound.
-        control: Two groups of scores between which there is nothing to find; halves of `others`
-            by default, which must then be in random order.
         control_title: What that control is.
         claim: The claim to hold the rates against, where one is known.
         audit: The adversary is one whom the claim allows some success (it knows the other rows, or
@@ -92,10 +91,10 @@ def membership_result(
     if min(len(members), len(others)) < _FEWEST:
         return inconclusive(attack, "Too few members or non-members were scored.")
     measured = auc(members, others, LEVEL)
-    if measured.null_sd <= 0.0:
+    if measured.null_sd <= _NO_SPREAD:
         return inconclusive(attack, "Every row has the same score: nothing could be told apart.")
     half = len(others) // 2
-    held = auc(*(control or (others[:half], others[half:])), LEVEL)
+    held = auc(others[:half], others[half:], LEVEL)
     high = _high_scores(members, others)
     p_tail = fisher_p(high[0], len(members), high[1], len(others))
     p_value = min(1.0, 2.0 * min(measured.p_value, p_tail))
@@ -144,7 +143,13 @@ def membership_result(
         non_members=len(others),
         p_value=p_value,
         alpha=ALPHA,
-        detection_limit=_limit(measured.null_sd, sum(high), len(members), len(others)),
+        detection_limit=_limit(
+            measured.null_sd,
+            sum(high),
+            len(members),
+            len(others),
+            epsilon_lower_bound(judged[1], judged[1], 0, judged[3], delta=delta, confidence=LEVEL),
+        ),
         verdict=AttackVerdict.LEAK_FOUND if found else AttackVerdict.NO_LEAK_DETECTED,
         details=facts,
         note=note + (" The rates lie above what the claim allows." if over else ""),
@@ -229,15 +234,14 @@ def _counts(
     return hits, len(members), false_hits, len(others)
 
 
-def _limit(null_sd: float, high: int, members: int, non_members: int) -> str:
-    """Say in words what this run could have seen."""
+def _limit(null_sd: float, high: int, members: int, non_members: int, best: float) -> str:
+    """Say in words what this run could have seen; `best` is the bound of perfect guesses."""
     seen = 0.5 + (normal_quantile(ALPHA / 2.0) + normal_quantile(1.0 - _POWER)) * null_sd
-    words = (
-        f"An AUC of {seen:.3f} would be found with {_POWER:.0%} probability"
-        if seen < 1.0
-        else "No AUC could have been found in so few rows"
-    )
     fewest = fisher_smallest(high, members, non_members, ALPHA / 2.0)
-    if fewest is None:
-        return f"{words}; the highest scores alone could not have shown a leak."
-    return f"{words}; so would {fewest:,} members among the {high:,} highest scores."
+    could = []
+    if seen < 1.0:
+        could.append(f"an AUC of {seen:.3f} (with {_POWER:.0%} probability)")
+    if fewest is not None:
+        could.append(f"{fewest:,} members among the {high:,} highest scores")
+    words = "This test could have seen " + " or ".join(could) if could else "Too few rows to reject"
+    return f"{words}; had it told every row apart, its bound on epsilon would be {best:.1f}."

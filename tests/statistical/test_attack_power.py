@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attack_worlds import DOMAIN, people, world
 from dpsynth.attacks.api import AttackData
 from dpsynth.attacks.controls import (
     independent_columns,
@@ -24,35 +25,7 @@ from dpsynth import attacks
 from dpsynth.results import AttackResult, AttackVerdict
 from dpsynth.schema.domain import Domain
 
-SIZES = {"sex": 2, "age": 70, "job": 12, "hours": 60, "region": 9, "edu": 8, "pay": 200, "kids": 6}
-RARE = {f"flag{j}": 3 for j in range(6)}  # mostly one value, as benefits, allergies or gains are
-DOMAIN = Domain.from_sizes(SIZES | RARE, ordered=["age", "hours", "edu", "pay", "kids"])
 SEEDS = range(20)
-
-
-def people(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw rows of a table like Adult: related columns, skewed columns, natural duplicates."""
-    edu = rng.integers(0, 8, n)
-    age = np.clip(rng.normal(30, 12, n), 0, 69).astype(int)
-    job = (edu + rng.integers(0, 3, n)) % 12
-    pay = np.where(rng.random(n) < 0.3, 0, 8 * edu + rng.integers(0, 60, n))
-    hours = np.where(rng.random(n) < 0.6, 40, rng.integers(0, 60, n))
-    kids = np.minimum(5, rng.poisson(0.8, n))
-    region = np.minimum(8, rng.geometric(0.4, n) - 1)
-    flags = [np.where(rng.random(n) < 0.9, 0, rng.integers(0, 3, n)) for _ in RARE]
-    columns = [rng.integers(0, 2, n), age, job, hours, region, edu, pay, kids, *flags]
-    return np.stack(columns, axis=1)
-
-
-def world(seed: int) -> AttackData:
-    """Return members, non-members and, as synthetic rows, fresh rows of the same kind."""
-    rng = np.random.default_rng(seed)
-    return AttackData(
-        domain=DOMAIN,
-        train=people(6000, rng),
-        holdout=people(2000, rng),
-        synthetic=people(6000, rng),
-    )
 
 
 def findings(data: AttackData, seed: int) -> list[AttackResult]:
