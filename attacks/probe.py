@@ -19,6 +19,7 @@ import numpy as np
 from dpsynth.attacks.api import (
     ALPHA,
     LEVEL,
+    MIN_ROWS,
     AttackData,
     check_codes,
     inconclusive,
@@ -41,7 +42,7 @@ class UniqueCategory:
 
     Attributes:
         generate: Runs the generator on coded rows with a seed; returns coded rows.
-        runs: Runs in each world; fewer than 6 cannot reach `ALPHA`.
+        runs: Runs in each world; fewer than 7 cannot reach `ALPHA`.
         claim: The claim to test, where one is known; "no difference" is tested without.
     """
 
@@ -64,20 +65,15 @@ class UniqueCategory:
         if fisher_smallest(self.runs, self.runs, self.runs, ALPHA) is None:
             return inconclusive(self, f"{self.runs} runs in each world could not reject.")
         rng = np.random.default_rng(seed)
-        free = [
-            (j, code)
-            for j, attribute in enumerate(data.domain)
-            for code in np.setdiff1d(np.arange(attribute.size), data.train[:, j])
-            if code not in (attribute.out_of_domain, attribute.blank)
-        ]
-        if not free:
-            return inconclusive(self, "Every declared category occurs among the training rows.")
-        column, code = free[rng.integers(len(free))]
-        row = data.train[[rng.integers(len(data.train))]].copy()
+        column, code = _rarest(data, rng)
+        others = data.train[data.train[:, column] != code]
+        if len(others) < MIN_ROWS:
+            return inconclusive(self, "Every category is held by nearly all training rows.")
+        row = others[[rng.integers(len(others))]]
         row[0, column] = code
         seeds = np.random.SeedSequence(seed).generate_state(2 * self.runs).reshape(2, self.runs)
         hits = [0, 0]
-        for world, table in enumerate((np.concatenate([data.train, row]), data.train)):
+        for world, table in enumerate((np.concatenate([others, row]), others)):
             for own_seed in seeds[world]:
                 output = self.generate(table, int(own_seed))
                 check_codes(data.domain, "generated", output)
@@ -111,3 +107,18 @@ class UniqueCategory:
             },
             note="A category that a single person has must not depend on that person.",
         )
+
+
+def _rarest(data: AttackData, rng: np.random.Generator) -> tuple[int, int]:
+    """Return (column, code) of a category that the fewest training rows hold; ties at random."""
+    found: list[tuple[int, int, int]] = []
+    for j, attribute in enumerate(data.domain):
+        counts = np.bincount(data.train[:, j], minlength=attribute.size)
+        found += [
+            (int(counts[code]), j, code)
+            for code in range(attribute.size)
+            if code not in (attribute.out_of_domain, attribute.blank)
+        ]
+    fewest = min(count for count, _, _ in found)
+    ties = [(j, code) for count, j, code in found if count == fewest]
+    return ties[int(rng.integers(len(ties)))]

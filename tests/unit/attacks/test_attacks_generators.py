@@ -154,7 +154,7 @@ def test_canaries_are_held_against_the_claim_where_there_is_one() -> None:
         (OneRunCanaries(generate=blind, canaries=99), data(), "Fewer than 100 canaries"),
         (OneRunCanaries(generate=blind), data(holdout=50), "Fewer than 100 training"),
         (OneRunCanaries(generate=lambda r, s: r[:0]), data(), "no rows"),
-        (UniqueCategory(generate=blind, runs=5), data(), "could not reject"),
+        (UniqueCategory(generate=blind, runs=6), data(), "could not reject"),
         (UniqueCategory(generate=blind), data(train=1), "Fewer than 100 training"),
         (
             shadow_attacks(ShadowGame(generate=blind, targets=60, rows=200))[0],
@@ -261,16 +261,22 @@ def test_the_probe_sees_a_domain_learned_from_rows() -> None:
     assert quiet.control > 0
 
 
-def test_the_probe_needs_a_category_that_nobody_has() -> None:
-    domain = Domain.from_sizes({"a": 2, "b": 2})
-    rng = np.random.default_rng(4)
-    full = AttackData(
-        domain=domain,
-        train=rng.integers(0, 2, (200, 2)),
-        holdout=rng.integers(0, 2, (200, 2)),
-        synthetic=rng.integers(0, 2, (200, 2)),
-    )
-    assert "Every declared category" in UniqueCategory(generate=blind).run(full, 1).reason
+def test_the_probe_leaves_out_all_who_hold_the_category() -> None:
+    """Two values, both common: the fewer are left out, and one row is put back."""
+    domain = Domain.from_sizes({"a": 2, "b": 1})
+    rows = np.stack([np.arange(300) < 120, np.zeros(300)], axis=1).astype(int)
+    given = AttackData(domain=domain, train=rows, holdout=rows, synthetic=rows)
+    seen = []
+
+    def copier(table: np.ndarray, seed: int) -> np.ndarray:
+        seen.append((len(table), int(table[:, 0].sum())))
+        return table
+
+    found = UniqueCategory(generate=copier, runs=7).run(given, 1)
+    assert seen == [(181, 1)] * 7 + [(180, 0)] * 7
+    assert found.details["hits_with"] == 7
+    few = replace(given, train=rows[60:180])
+    assert "nearly all" in UniqueCategory(generate=copier).run(few, 1).reason
 
 
 def test_the_noise_free_twin_keeps_a_tree_of_triples_and_no_rows() -> None:
