@@ -20,7 +20,7 @@ import numpy as np
 from dpsynth.attacks.api import LEVEL, AttackData, check_codes, inconclusive, too_little
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon
+from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
 from numpy.typing import NDArray
@@ -116,6 +116,10 @@ class OneRunCanaries:
                     delta=delta,
                     confidence=LEVEL,
                 ),
+                "one_run_mu_if_gaussian": judged.mu,
+                "one_run_epsilon_if_gaussian": gaussian_epsilon(judged.mu, delta)
+                if delta > 0.0
+                else None,
                 "one_run_guesses": judged.guesses,
                 "one_run_correct": judged.correct,
             },

@@ -11,7 +11,13 @@ from dpsynth.attacks import controls
 from dpsynth.attacks.api import ALPHA, AttackData
 from dpsynth.attacks.canaries import OneRunCanaries
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon, one_run_p
+from dpsynth.attacks.one_run import (
+    gaussian_epsilon,
+    judge_guesses,
+    one_run_epsilon,
+    one_run_mu,
+    one_run_p,
+)
 from dpsynth.attacks.probe import UniqueCategory
 from dpsynth.attacks.shadow import ShadowGame, shadow_attacks
 from dpsynth.attacks.shadow_runs import run_shadows
@@ -95,6 +101,46 @@ def test_the_one_run_bound_holds_for_randomised_response() -> None:
         convicted += found.p_value < 0.05
     assert broken <= 24
     assert convicted <= 24
+
+
+def test_the_gaussian_bound_of_pure_guessing_is_the_binomial_tail() -> None:
+    """All of 4 guesses right has probability 1/16 = 0.0625 without a leak."""
+    assert one_run_mu(4, 4, 4, confidence=1 - 0.07) > 0.0
+    assert one_run_mu(4, 4, 4, confidence=1 - 0.06) == 0.0
+    assert one_run_mu(4, 0, 0, confidence=0.95) == 0.0
+
+
+@pytest.mark.parametrize("mu", [0.0, 1.0])
+def test_the_gaussian_bound_holds_for_the_gaussian_mechanism(mu: float) -> None:
+    """At the nominal 5 %, more than 24 of 200 has probability 3e-5, for either rule."""
+    broken = np.zeros(2, int)
+    for seed in range(200):
+        rng = np.random.default_rng([seed, 4])
+        included = rng.random(400) < 0.5
+        ordered = included[np.argsort(-(rng.normal(size=400) + mu * included))]
+        both = int(ordered[:200].sum() + (~ordered[200:]).sum())
+        bounds = [
+            one_run_mu(400, 400, both, confidence=0.95),
+            one_run_mu(400, 40, int(ordered[:40].sum()), confidence=0.95),
+        ]
+        broken += np.array(bounds) > mu
+    assert broken.max() <= 24
+
+
+def test_the_gaussian_bound_is_larger_than_that_of_epsilon_alone() -> None:
+    mu = one_run_mu(1000, 1000, 780, confidence=0.95)
+    assert 0.5 < mu < 2 * stats.norm.ppf(0.78)
+    alone = one_run_epsilon(1000, 1000, 780, delta=DELTA, confidence=0.95)
+    assert gaussian_epsilon(mu, DELTA) > alone > 1.0
+
+
+def test_epsilon_of_a_gaussian_curve_is_the_closed_form() -> None:
+    epsilon = gaussian_epsilon(0.7, DELTA)
+    spent = stats.norm.cdf(0.35 - epsilon / 0.7) - math.exp(epsilon) * stats.norm.cdf(
+        -0.35 - epsilon / 0.7
+    )
+    assert spent == pytest.approx(DELTA, rel=1e-3)
+    assert gaussian_epsilon(0.0, DELTA) == 0.0
 
 
 def test_a_false_claim_about_randomised_response_is_refuted() -> None:
