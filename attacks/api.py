@@ -13,6 +13,7 @@ only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ _REFERENCE = 100  # stream of a seed that draws a reference population
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
 Codes = NDArray[np.integer[Any]]
+Generate = Callable[[Codes, int], Codes]  #: runs a generator on coded rows with a seed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,11 @@ a perfect distinguisher of a Gaussian mechanism shows 0.1 of an epsilon of 1, wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import LEVEL, AttackData, check_codes, inconclusive, too_little
+from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconclusive, too_little
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
@@ -48,7 +47,7 @@ class OneRunCanaries:
         claim: The claim to hold the guesses against, where one is known.
     """
 
-    generate: Callable[[Codes, int], Codes]
+    generate: Generate
     canaries: int = 1000
     name: str = "one_run_canaries"
     title: str = "One-run audit with random canaries"

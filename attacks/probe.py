@@ -11,9 +11,7 @@ Never true here: a result about the released table. The generator is run anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import (
@@ -21,6 +19,7 @@ from dpsynth.attacks.api import (
     LEVEL,
     MIN_ROWS,
     AttackData,
+    Generate,
     check_codes,
     inconclusive,
     too_little,
@@ -29,11 +28,8 @@ from dpsynth.attacks.api import (
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_claim
 from dpsynth.attacks.stats import clopper_pearson, fisher_p, fisher_smallest
-from numpy.typing import NDArray
 
 from dpsynth.results import AttackResult
-
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +42,7 @@ class UniqueCategory:
         claim: The claim to test, where one is known; "no difference" is tested without.
     """
 
-    generate: Callable[[Codes, int], Codes]
+    generate: Generate
     runs: int = 10
     name: str = "unique_category_probe"
     title: str = "Unique category: a value of one person in the output"

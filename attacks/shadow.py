@@ -22,10 +22,10 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import LEVEL, Attack, AttackData, inconclusive, too_little
+from dpsynth.attacks.api import LEVEL, Attack, AttackData, Generate, inconclusive, too_little
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import AUDIT_DELTA, Details, membership_result
-from dpsynth.attacks.shadow_runs import Features, Generate, Shadows, run_shadows
+from dpsynth.attacks.shadow_runs import Features, Shadows, run_shadows
 from dpsynth.attacks.stats import auc, epsilon_lower_bound
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier

@@ -12,12 +12,11 @@ dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import AttackData, check_codes
+from dpsynth.attacks.api import AttackData, Generate, check_codes
 from dpsynth.attacks.cells import Query, choose_queries, count_cells
 from dpsynth.attacks.neighbours import mean_nearest, nearest_two
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ BINS = 10  #: bins of a one-way histogram
 _COINS = 111  # stream of a seed that draws targets and coins
 Codes = NDArray[np.integer[Any]]
 Features = NDArray[np.float64]
-Generate = Callable[[Codes, int], Codes]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

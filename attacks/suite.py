@@ -107,7 +107,8 @@ class _NegativeControl:
             "without cause; it is not a finding about the release.",
         )
         if verdict is not AttackVerdict.LEAK_FOUND:
-            return result
+            silent = AttackVerdict.INCONCLUSIVE if result.status is not Status.OK else verdict
+            return replace(result, verdict=silent)
         return replace(
             result,
             status=Status.INCONCLUSIVE,

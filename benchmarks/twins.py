@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from dpsynth.attacks import controls
-from dpsynth.attacks.api import Attack, AttackData
+from dpsynth.attacks.api import Attack, AttackData, Generate
 from dpsynth.attacks.canaries import OneRunCanaries
 from dpsynth.attacks.probe import UniqueCategory
 from dpsynth.attacks.shadow import Classifier, ShadowGame, ShadowMembership, Targets
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from dpsynth.schema.domain import Domain
 
 Codes = NDArray[np.integer[Any]]
-Generate = Callable[[Codes, int], Codes]
 
 
 @dataclass(frozen=True, kw_only=True)
