@@ -1,10 +1,10 @@
 """Unique-category probe: does a value that only one person has turn up because of that person?
 
 A generator that takes its domain from private rows can only write categories that it has seen, at
-any epsilon. Two worlds: the training rows, and the same with one row more that holds a category
-which nobody else has. Every run is asked whether the category occurs in its output; Fisher's exact
-test compares the worlds. A declared domain writes such a category as often in one world as in the
-other, up to its epsilon.
+any epsilon. Two worlds: the training rows less those that hold the rarest category, if any, and the
+same with one row that holds it. Every run is asked whether the category occurs in its output;
+Fisher's exact test compares the worlds. A declared domain writes such a category as often in one
+world as in the other, up to its epsilon.
 
 Never true here: a result about the released table. The generator is run anew.
 """
