@@ -22,7 +22,15 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import LEVEL, Attack, AttackData, Generate, inconclusive, too_little
+from dpsynth.attacks.api import (
+    LEVEL,
+    MIN_ROWS,
+    Attack,
+    AttackData,
+    Generate,
+    inconclusive,
+    too_little,
+)
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import AUDIT_DELTA, Details, membership_result
 from dpsynth.attacks.shadow_runs import Features, Shadows, run_shadows
@@ -84,9 +92,11 @@ class ShadowGame:
     )
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot be halved."""
+        """Refuse sizes that cannot be halved, and games without targets or known rows."""
         if min(self.fitted, self.judged) < 8 or self.fitted % 2 or self.judged % 2:
             raise ValueError("shadows: two even numbers of at least 8")
+        if self.targets < 1 or self.rows < MIN_ROWS:
+            raise ValueError(f"shadows: at least one target and {MIN_ROWS} rows")
 
     def shadows(self, data: AttackData, seed: int) -> Shadows:
         """Return the shadow runs; the last ones are kept, because four attacks look at them."""

@@ -286,6 +286,12 @@ def test_shadows_that_cannot_be_halved_are_refused(sizes: tuple[int, int]) -> No
         ShadowGame(generate=blind, fitted=sizes[0], judged=sizes[1])
 
 
+@pytest.mark.parametrize("wrong", [{"targets": 0}, {"rows": 99}])
+def test_a_game_without_targets_or_rows_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one target"):
+        ShadowGame(generate=blind, **wrong)
+
+
 def test_the_probe_sees_a_domain_learned_from_rows() -> None:
     def learned(rows: np.ndarray, seed: int) -> np.ndarray:
         return controls.data_derived_domain(DOMAIN, rows, seed)
