@@ -13,6 +13,7 @@ only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,9 +26,11 @@ from dpsynth.schema.domain import Domain
 
 ALPHA = 1e-3  #: significance level of every test, fixed before any run
 LEVEL = 0.95  #: confidence level of every interval
+_REFERENCE = 100  # stream of a seed that draws a reference population
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
 Codes = NDArray[np.integer[Any]]
+Generate = Callable[[Codes, int], Codes]  #: runs a generator on coded rows with a seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class AttackData:
     def __post_init__(self) -> None:
         """Check shapes, types and codes."""
         for name in ("train", "holdout", "synthetic"):
-            _check_codes(self.domain, name, getattr(self, name))
+            check_codes(self.domain, name, getattr(self, name))
         if (self.train_units is None) != (self.holdout_units is None):
             raise InputError(
                 "Units are given for only one of training rows and holdout.",
@@ -108,6 +111,24 @@ class AttackData:
             holdout=draw(self.holdout, size),
             synthetic=draw(self.synthetic, synthetic_rows),
         )
+
+    def with_reference(self, seed: int) -> tuple[AttackData, Codes]:
+        """Return data with half of the holdout, and the other half as a reference population.
+
+        An attack that needs to know what is common must learn it from rows that it does not attack.
+
+        Args:
+            seed: Seed of the draw.
+        """
+        order = np.random.default_rng([seed, _REFERENCE]).permutation(len(self.holdout))
+        half = len(order) // 2
+        attacked = AttackData(
+            domain=self.domain,
+            train=self.train,
+            holdout=self.holdout[order[half:]],
+            synthetic=self.synthetic,
+        )
+        return attacked, self.holdout[order[:half]]
 
 
 class Attack(Protocol):
@@ -162,7 +183,17 @@ def _one_per_unit(rng: np.random.Generator, rows: Codes, units: Codes) -> Codes:
     return rows[order[first]]
 
 
-def _check_codes(domain: Domain, name: str, codes: Codes) -> None:
+def check_codes(domain: Domain, name: str, codes: Codes) -> None:
+    """Refuse a table that is not codes of the domain.
+
+    Args:
+        domain: The columns.
+        name: What the table is, for the message.
+        codes: The table.
+
+    Raises:
+        InputError: Another shape, another type or codes outside the domain.
+    """
     if not isinstance(codes, np.ndarray) or codes.ndim != 2 or codes.dtype.kind not in "iu":
         raise InputError(
             f"The {name} table is not a two-dimensional array of integer codes.",

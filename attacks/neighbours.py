@@ -125,6 +125,27 @@ def nearest_weights(
     return weights
 
 
+def mean_nearest(domain: Domain, rows: Codes, count: int) -> NDArray[np.float64]:
+    """Return the mean distance of each row to its `count` nearest others in the same table.
+
+    Args:
+        domain: Domain of the columns.
+        rows: Codes, shape (n, d), more rows than `count`.
+        count: Number of neighbours, at least 1.
+
+    Returns:
+        Shape (n,), in [0, 1].
+    """
+    if not 0 < count < len(rows):
+        raise ValueError(f"{count} neighbours among {len(rows)} rows")
+    grid = on_grid(domain, rows, rows)
+    totals = np.empty(len(rows))
+    _nearest_totals(
+        grid.queries, grid.references, grid.n_line, np.float32(grid.steps), count + 1, totals
+    )
+    return totals / (grid.steps * max(1, len(domain)) * count)  # the row itself adds 0
+
+
 def _search(
     domain: Domain,
     queries: Codes,
@@ -257,3 +278,28 @@ def _kernel(queries, table, n_line, steps, first, second, ties, weights):  # typ
                     for j in range(near.size):
                         if near[j] == best:
                             weights[start + j] += 1.0 / count
+
+
+@njit(cache=True)
+def _nearest_totals(queries, table, n_line, steps, count, totals):  # type: ignore[no-untyped-def]
+    """Write the sum of the `count` smallest distances of each query to the references."""
+    m = table.shape[1]
+    buffer = np.empty(_TILE, np.float32)
+    smallest = np.empty(count, np.float32)
+    for i in range(queries.shape[0]):
+        smallest[:] = np.float32(3e38)
+        for start in range(0, m, _TILE):
+            stop = min(m, start + _TILE)
+            near = buffer[: stop - start]
+            low = _tile(queries[i], table, start, stop, n_line, steps, near)
+            if low >= smallest[count - 1]:
+                continue
+            for x in near:
+                place = count - 1
+                if x >= smallest[place]:
+                    continue
+                while place > 0 and smallest[place - 1] > x:
+                    smallest[place] = smallest[place - 1]
+                    place -= 1
+                smallest[place] = x
+        totals[i] = smallest.astype(np.float64).sum()

@@ -49,6 +49,30 @@ def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Interval:
     return Interval(low=low, high=high, level=level)
 
 
+def fisher_smallest(hits: int, members: int, non_members: int, alpha: float) -> int | None:
+    """Return the fewest members among `hits` records for which Fisher's p-value is below alpha.
+
+    Args:
+        hits: Records that were hit, members and non-members together.
+        members: Members in all.
+        non_members: Non-members in all.
+        alpha: Level.
+
+    Returns:
+        That number, or None where not even all hits being members would be enough.
+    """
+    low, high = max(0, hits - non_members), min(hits, members)
+    if fisher_p(high, members, hits - high, non_members) >= alpha:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if fisher_p(middle, members, hits - middle, non_members) < alpha:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 @dataclass(frozen=True, kw_only=True)
 class Auc:
     """Area under the ROC curve of members against non-members.

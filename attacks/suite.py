@@ -23,6 +23,7 @@ from dpsynth.attacks.api import (
     too_little,
     verdict_of,
 )
+from dpsynth.attacks.controls import plant_copies
 from dpsynth.attacks.copies import ExactCopies
 from dpsynth.attacks.distance import DistanceRatio, DistanceShare
 from dpsynth.attacks.membership import ClosestDistance
@@ -106,7 +107,8 @@ class _NegativeControl:
             "without cause; it is not a finding about the release.",
         )
         if verdict is not AttackVerdict.LEAK_FOUND:
-            return result
+            silent = AttackVerdict.INCONCLUSIVE if result.status is not Status.OK else verdict
+            return replace(result, verdict=silent)
         return replace(
             result,
             status=Status.INCONCLUSIVE,
@@ -164,22 +166,6 @@ def run(
     findings = _corrected(results[: len(attacks)])
     positive, negative = results[len(attacks) :]
     return [*_trusted(findings, positive), positive, negative]
-
-
-def plant_copies(data: AttackData, share: float, seed: int) -> AttackData:
-    """Return data whose synthetic table has a share of its rows replaced by training rows.
-
-    Args:
-        data: The tables.
-        share: Share of synthetic rows to replace, at least one row.
-        seed: Draws the training rows and their places.
-    """
-    rng = np.random.default_rng(seed)
-    count = min(max(1, round(share * len(data.synthetic))), len(data.train))
-    synthetic = data.synthetic.copy()
-    places = rng.permutation(len(synthetic))[:count]
-    synthetic[places] = data.train[rng.permutation(len(data.train))[:count]]
-    return replace(data, synthetic=synthetic)
 
 
 def _attempt(attack: Attack, data: AttackData, seed: int) -> AttackResult:

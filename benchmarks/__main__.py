@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import attacks, coded, forecast, intervals, ledger, releases, synth
+from benchmarks import attacks, coded, controls, forecast, intervals, ledger, releases, synth
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--peers", action="store_true", help="also run Anonymeter, in an environment of its own"
     )
+    command = commands.add_parser(
+        "controls", parents=[shared], help="leaky twins that attacks must see; harmless tables"
+    )
+    command.add_argument(
+        "--table", nargs="+", choices=controls.TABLES, default=list(controls.TABLES)
+    )
+    command.add_argument("--control", nargs="+", default=[], help="only these, for example P2 N1")
+    command.add_argument("--seeds", type=int, default=100, help="runs of each (default: 100)")
+    command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)
+    if options.command == "controls":
+        return controls.run(
+            data=options.data,
+            tables=options.table,
+            ids=options.control,
+            seeds=options.seeds,
+            out=options.out,
+        )
     if options.command == "ledger":
         return ledger.run(entries=options.entries)
     if options.command == "attacks":

@@ -12,54 +12,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attack_worlds import DOMAIN, people, world
 from dpsynth.attacks.api import AttackData
-from dpsynth.attacks.suite import plant_copies
+from dpsynth.attacks.controls import (
+    independent_columns,
+    plant_copies,
+    plant_near_copies,
+    relabelled,
+)
 
 from dpsynth import attacks
 from dpsynth.results import AttackResult, AttackVerdict
 from dpsynth.schema.domain import Domain
 
-SIZES = {"sex": 2, "age": 70, "job": 12, "hours": 60, "region": 9, "edu": 8, "pay": 200, "kids": 6}
-RARE = {f"flag{j}": 3 for j in range(6)}  # mostly one value, as benefits, allergies or gains are
-DOMAIN = Domain.from_sizes(SIZES | RARE, ordered=["age", "hours", "edu", "pay", "kids"])
 SEEDS = range(20)
-
-
-def people(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw rows of a table like Adult: related columns, skewed columns, natural duplicates."""
-    edu = rng.integers(0, 8, n)
-    age = np.clip(rng.normal(30, 12, n), 0, 69).astype(int)
-    job = (edu + rng.integers(0, 3, n)) % 12
-    pay = np.where(rng.random(n) < 0.3, 0, 8 * edu + rng.integers(0, 60, n))
-    hours = np.where(rng.random(n) < 0.6, 40, rng.integers(0, 60, n))
-    kids = np.minimum(5, rng.poisson(0.8, n))
-    region = np.minimum(8, rng.geometric(0.4, n) - 1)
-    flags = [np.where(rng.random(n) < 0.9, 0, rng.integers(0, 3, n)) for _ in RARE]
-    columns = [rng.integers(0, 2, n), age, job, hours, region, edu, pay, kids, *flags]
-    return np.stack(columns, axis=1)
-
-
-def world(seed: int) -> AttackData:
-    """Return members, non-members and, as synthetic rows, fresh rows of the same kind."""
-    rng = np.random.default_rng(seed)
-    return AttackData(
-        domain=DOMAIN,
-        train=people(6000, rng),
-        holdout=people(2000, rng),
-        synthetic=people(6000, rng),
-    )
-
-
-def near_copies(data: AttackData, share: float, fields: int, seed: int) -> AttackData:
-    """Replace a share of the synthetic rows by training rows with some cells drawn anew."""
-    rng = np.random.default_rng(seed)
-    planted = plant_copies(data, share, seed)
-    synthetic = planted.synthetic.copy()
-    changed = np.flatnonzero((synthetic != data.synthetic).any(axis=1))
-    for row in changed:
-        for j in rng.choice(synthetic.shape[1], fields, replace=False):
-            synthetic[row, j] = data.train[rng.integers(len(data.train)), j]
-    return replace(data, synthetic=synthetic)
 
 
 def findings(data: AttackData, seed: int) -> list[AttackResult]:
@@ -80,13 +46,16 @@ def test_p1_five_percent_copies_are_always_convicted() -> None:
 
 
 def test_p1d_near_copies_are_convicted() -> None:
-    assert count(lambda data, seed: near_copies(data, 0.05, 1, seed)) >= 19
+    assert count(lambda data, seed: plant_near_copies(data, 0.05, fields=1, seed=seed)) >= 19
 
 
 def test_p3_a_memoriser_is_convicted_by_distance_alone() -> None:
     """All training rows with 3 of 14 fields drawn anew."""
     for seed in range(5):
-        results = {r.name: r for r in findings(near_copies(world(seed), 1.0, 3, seed), seed)}
+        results = {
+            r.name: r
+            for r in findings(plant_near_copies(world(seed), 1.0, fields=3, seed=seed), seed)
+        }
         assert results["closest_distance_membership"].interval.low > 0.55
         for name in ("closest_distance_membership", "distance_to_closest_record"):
             assert results[name].verdict is AttackVerdict.LEAK_FOUND
@@ -101,8 +70,7 @@ def test_n3_independent_columns_are_not_accused() -> None:
     """False-alarm rate: as above."""
 
     def shuffled(data: AttackData, seed: int) -> AttackData:
-        rng = np.random.default_rng(seed)
-        return replace(data, synthetic=rng.permuted(data.train, axis=0))
+        return replace(data, synthetic=independent_columns(data.train, seed))
 
     assert count(shuffled) <= 1
 
@@ -110,13 +78,10 @@ def test_n3_independent_columns_are_not_accused() -> None:
 def test_n5_permuted_labels_are_not_accused() -> None:
     """The control of the leak itself: planted copies, but labels drawn anew after planting."""
 
-    def relabelled(data: AttackData, seed: int) -> AttackData:
-        leak = plant_copies(data, 0.05, seed)
-        both = np.random.default_rng(seed).permuted(np.arange(len(leak.train) + len(leak.holdout)))
-        rows = np.concatenate([leak.train, leak.holdout])[both]
-        return replace(leak, train=rows[: len(leak.train)], holdout=rows[len(leak.train) :])
+    def harmless(data: AttackData, seed: int) -> AttackData:
+        return relabelled(plant_copies(data, 0.05, seed), seed)
 
-    assert count(relabelled) <= 1
+    assert count(harmless) <= 1
 
 
 def test_p_values_are_uniform_on_fresh_rows() -> None:
