@@ -52,7 +52,9 @@ COMMANDS = {
         "Draw more rows from a fitted model. Costs no budget: the model is already paid for.",
     ),
     "audit": Command(
-        "dpsynth.cli.audit", "app", "Audits: what a release shows on neighbouring tables."
+        "dpsynth.cli.audit",
+        "app",
+        "Audits: what a release or a method shows on neighbouring tables.",
     ),
     "ledger": Command(
         "dpsynth.cli.ledger", "app", "The budget of the people: what is spent and what is left."

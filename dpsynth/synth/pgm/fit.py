@@ -16,11 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.junction_tree import junction_tree
@@ -126,7 +127,7 @@ def fit(
             raise StopIteration
 
     # Threads cost more than they save on vectors of this length.
-    with threadpool_limits(1, "blas"):
+    with _threads().limit(limits=1, user_api="blas"):
         result = minimize(
             dual,
             first / scale,
@@ -139,6 +140,12 @@ def fit(
     potentials = [t.reshape(o.values.shape) for t, o in zip(theta, observations, strict=True)]
     state = passer.calibrate([*theta, *fixed])
     return GraphicalModel.calibrated(domain, scopes, [*potentials, *fixed], passer, state)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return what holds the threads of linear algebra; finding it takes as long as a small fit."""
+    return ThreadpoolController()
 
 
 def _positive(prior: Floats) -> Floats:
