@@ -47,7 +47,7 @@ class Hits:
         if self.false_alarms == self.runs or self.hits == 0:
             return 1.0
         # The logarithm of the product is concave in the false alarm rate: both tails are
-        # log-concave and monotone, and the curve is concave. So a search by halves finds its top.
+        # log-concave and monotone, and the curve is concave. So ever finer grids find its top.
         low, high = 0.0, 1.0
         best = -math.inf
         for _ in range(4):

@@ -41,7 +41,7 @@ from dpsynth.synth.registry import METHODS, make
 MIN_RUNS = 100
 SAMPLES = 2  #: samples that refute before a claim is rejected
 POWER = 0.8  #: probability at which a detection limit is stated
-_CONTROL_POWER = 0.999
+_CONTROL_POWER = 0.9999
 _CONTROL_RUNS = 200  # fewer save nothing
 _FACTORS = (2, 4, 8, 16, 32)
 
@@ -198,7 +198,7 @@ def _noise_control(setup: Setup, finding: Finding, most: int, run: Draw) -> Cont
 
     At ``factor**2`` times its rho every scale of a fit is divided by the factor.
     """
-    apart = finding.hits.mu
+    apart = _apart(finding)
     needs = {
         factor: needed_runs(finding.claimed, factor * apart, _CONTROL_POWER, SAMPLES)
         for factor in _FACTORS
@@ -275,6 +275,11 @@ def _control(
     return Control(name=name, title=title, expected=expected, needed=needed, finding=finding)
 
 
+def _apart(finding: Finding) -> float:
+    """Return how far apart an honest fit puts the worlds: as measured, or as claimed if less."""
+    return min(finding.hits.mu, finding.claimed)
+
+
 def _limit(budget: Budget, rho: float, finding: Finding) -> Limit | None:
     """Return by how much noise or epsilon must be misstated to be seen.
 
@@ -284,10 +289,8 @@ def _limit(budget: Budget, rho: float, finding: Finding) -> Limit | None:
     hits = finding.hits
     if hits.mu_bound() == 0.0:
         return None
-    factor = max(
-        1.0,
-        detectable_mu(finding.claimed, hits.runs, POWER, SAMPLES) / min(hits.mu, finding.claimed),
-    )
+    seen = detectable_mu(finding.claimed, hits.runs, POWER, SAMPLES)
+    factor = max(1.0, seen / _apart(finding))
     if not np.isfinite(factor):
         return None
     less = epsilon_of(rho * factor**2, budget.delta) / epsilon_of(rho, budget.delta)
