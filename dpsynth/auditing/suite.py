@@ -34,6 +34,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.accountant import epsilon as epsilon_of
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibrate import MAX_RHO
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.synth.api import Synthesizer
 from dpsynth.synth.registry import METHODS, make
@@ -63,7 +64,7 @@ class Plan:
         max_rows: Rows of the unit.
         seed: Seed of the tables; a random one by default. Noise has none.
         self_check: Plant further faults, and none at all, with as many runs each.
-        jobs: Processes, 1 or 2.
+        jobs: Processes, at least 1.
     """
 
     budget: Budget
@@ -202,9 +203,10 @@ def _noise_control(setup: Setup, finding: Finding, most: int, run: Draw) -> Cont
     needs = {
         factor: needed_runs(finding.claimed, factor * apart, _CONTROL_POWER, SAMPLES)
         for factor in _FACTORS
+        if factor**2 * setup.rho <= MAX_RHO
     }
     seen = [factor for factor, runs in needs.items() if runs + pilot_runs(most) <= most]
-    factor = seen[0] if seen else _FACTORS[-1]
+    factor = seen[0] if seen else max(needs)
     runs = min(most, max(_CONTROL_RUNS, needs[factor] + pilot_runs(most)))
     return _control(
         replace(setup, rho=factor**2 * setup.rho),
@@ -301,7 +303,9 @@ def _verdict(
     finding: Finding, limit: Limit | None, controls: Sequence[Control]
 ) -> tuple[Verdict, str]:
     """Return the verdict and its reason."""
-    measured = f"mu is at least {finding.hits.mu_bound():.3f}, claimed are {finding.claimed:.3f}"
+    measured = (
+        f"mu is at least {finding.hits.mu_bound():.3f}, claimed to be at most {finding.claimed:.3f}"
+    )
     if finding.refuted:
         return Verdict.REJECTED, f"{measured}: the answers tell more than was charged for"
     failed = [control.title for control in controls if control.needed and not control.passed]

@@ -88,6 +88,15 @@ def test_a_control_that_is_not_caught_makes_the_audit_inconclusive(
     assert "control" in result.reason and result.limit is None
 
 
+def test_a_claim_that_no_runs_can_test_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At epsilon 100 both worlds are apart for certain, whatever else is planted."""
+    monkeypatch.setattr(suite, "draw", tight(8))
+    plan = Plan(budget=Budget(epsilon=100.0, delta=1e-2), runs=500, columns=1, seed=1)
+    result = audit_method(plan, "independent", make("independent", {}))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.finding.hits.hits == result.finding.hits.runs
+
+
 def test_a_difference_between_equal_tables_makes_the_audit_inconclusive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -148,6 +149,8 @@ def test_runs_are_counted_in_each_world(silent: None) -> None:
 
 
 def test_other_workers_do_the_same_work(silent: None) -> None:
+    sent = pickle.loads(pickle.dumps(setup()))  # what another process would get
+    assert np.array_equal(sent.worlds.unit, setup().worlds.unit)
     with ThreadPoolExecutor(1) as pool:
         scores = draw(setup(), 60, pool=pool)
     assert np.all(scores.without < 0) and np.all(scores.with_unit > 0)
