@@ -66,8 +66,12 @@ ALLOWED["pipeline"] = (
     {"numpy", "pyarrow"},
 )
 ALLOWED["preflight"] = (EVERYTHING | {"pipeline"}, {"numpy", "pyarrow"})
+ALLOWED["auditing"] = (
+    BASE | {"schema", "sources", "privacy", "synth"},
+    {"numpy", "pyarrow", "scipy"},
+)
 ALLOWED["cli"] = (
-    EVERYTHING | {"verification", "pipeline", "preflight"},
+    EVERYTHING | {"verification", "pipeline", "preflight", "auditing"},
     {"numpy", "rich", "typer", "statsmodels"},
 )
 ALLOWED["__init__"] = (EVERYTHING | {"verification", "pipeline"}, set())

@@ -57,7 +57,9 @@ COMMANDS = {
         "Estimate counts, shares or a mean with error bars. Costs no budget: the noise is known.",
     ),
     "audit": Command(
-        "dpsynth.cli.audit", "app", "Audits: what a release shows on neighbouring tables."
+        "dpsynth.cli.audit",
+        "app",
+        "Audits: what a release or a method shows on neighbouring tables.",
     ),
     "ledger": Command(
         "dpsynth.cli.ledger", "app", "The budget of the people: what is spent and what is left."

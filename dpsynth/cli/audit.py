@@ -1,4 +1,4 @@
-"""``dpsynth audit``: attempts to refute what a release claims, before or beside a release."""
+"""``dpsynth audit``: attempts to refute what a release or a method claims, without private data."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.cli.declared import takes_release
+from dpsynth.cli.mechanism import run_mechanism
 from dpsynth.cli.release import say_outcome
 from dpsynth.pipeline import ReleaseSettings
 from dpsynth.preflight import Report, Verdict, preflight
 from dpsynth.preflight.report import COMPARED, NOT_COMPARED
 
-app = typer.Typer(help="Audits: what a release shows on neighbouring tables.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep the name of the command also while there is only one."""
+app = typer.Typer(
+    help="Audits: what a release or a method shows on neighbouring tables.", no_args_is_help=True
+)
+app.command("mechanism")(run_mechanism)
 
 
 @app.command("preflight")

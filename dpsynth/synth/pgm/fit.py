@@ -16,11 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.junction_tree import junction_tree
@@ -156,7 +157,7 @@ def fit(
             raise StopIteration
 
     # Threads cost more than they save on vectors of this length.
-    with threadpool_limits(1, "blas"):
+    with _threads().limit(limits=1, user_api="blas"):
         result = minimize(
             dual,
             first / scale,
@@ -177,6 +178,12 @@ def fit(
         ]
         return GraphicalModel.build(domain, scopes, [*potentials, *hard, *prior])
     return model
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return what holds the threads of linear algebra; finding it takes as long as a small fit."""
+    return ThreadpoolController()
 
 
 def _possible(observation: Observation, factors: Sequence[Factor]) -> NDArray[np.bool_]:

@@ -1,0 +1,79 @@
+"""What was promised: the trade-off curve that follows from the price that was declared.
+
+A test with false alarm rate x between two neighbours hits at most ``Phi(Phi^-1(x) + mu)``: Gaussian
+differential privacy (Dong, Roth and Su 2022). It adds up as ``mu**2 = sum of mu_i**2``, also where
+later mechanisms depend on earlier answers. Each mechanism of zCDP price rho here has a mu of its
+own, a little more than the sqrt(2 rho) of continuous Gaussian noise; derivations in docs/audit.md.
+Never true here: a claim that depends on what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+Floats = NDArray[np.float64]
+
+#: mu**2 of a selection is at most this times its 2 rho.
+SELECTION_FACTOR = math.pi / 2.0
+
+
+def hit_rates(false_alarms: Floats, mu: float) -> Floats:
+    """Return the largest hit rates of a mu-GDP mechanism, shape of `false_alarms`."""
+    rates: Floats = ndtr(ndtri(false_alarms) + mu)
+    return rates
+
+
+def claimed_mu(rho: float, selections: float) -> float:
+    """Return the mu of everything that rho pays for.
+
+    No answer of Gaussian noise is more precise than one that costs all of rho, and the lattice of
+    the integers adds least to the coarsest noise, so each has at most the ``mu**2 / (2 rho)`` of
+    that one. Selections have at most pi / 2.
+
+    Args:
+        rho: Declared price in zCDP rho.
+        selections: Share of rho that selections spend at most, in [0, 1].
+
+    >>> round(claimed_mu(0.02, 0.0) / math.sqrt(2 * 0.02), 4)
+    1.0017
+    """
+    gaussian = discrete_mu(1.0 / math.sqrt(2.0 * rho)) ** 2 / (2.0 * rho)
+    factor = gaussian + selections * max(0.0, SELECTION_FACTOR - gaussian)
+    return math.sqrt(2.0 * rho * factor)
+
+
+def discrete_mu(sigma: float) -> float:
+    """Return the mu of discrete Gaussian noise on one count that a row moves by one.
+
+    Likelihood ratios are monotone, so the best tests are thresholds k; the worst of them is k = 1,
+    where the noise has ``P[N >= 1]`` of false alarms and ``P[N >= 0] = 1 - P[N >= 1]`` of hits.
+    """
+    steps = np.arange(1, math.ceil(12.0 * sigma) + 12, dtype=np.float64)
+    tail = math.fsum(np.exp(-((steps / sigma) ** 2) / 2.0))
+    return -2.0 * float(ndtri(tail / (1.0 + 2.0 * tail)))
+
+
+def gdp_epsilon(mu: float, delta: float) -> float:
+    """Return the epsilon at delta of a mu-GDP mechanism (Dong, Roth and Su 2022, Corollary 2.13).
+
+    The least epsilon with ``Phi(mu/2 - epsilon/mu) - exp(epsilon) Phi(-mu/2 - epsilon/mu)`` at most
+    delta, to within 1e-9, from below.
+    """
+
+    def profile(epsilon: float) -> float:
+        near, far = ndtr(mu / 2.0 - epsilon / mu), ndtr(-mu / 2.0 - epsilon / mu)
+        return float(near - math.exp(epsilon) * far)
+
+    if mu <= 0 or profile(0.0) <= delta:
+        return 0.0
+    low, high = 0.0, 1.0
+    while profile(high) > delta:
+        low, high = high, 2.0 * high
+    while high - low > 1e-9:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if profile(middle) > delta else (low, middle)
+    return low
