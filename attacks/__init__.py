@@ -6,6 +6,16 @@ if __name__ != "dpsynth.attacks":
     )
 
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
-from dpsynth.attacks.suite import CONTROLS, run
+from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.suite import CONTROLS, PROFILES, output_attacks, run
 
-__all__ = ["ALPHA", "CONTROLS", "Attack", "AttackData", "run"]
+__all__ = [
+    "ALPHA",
+    "CONTROLS",
+    "PROFILES",
+    "Attack",
+    "AttackData",
+    "Claim",
+    "output_attacks",
+    "run",
+]

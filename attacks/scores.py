@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import ALPHA, LEVEL, Attack, inconclusive
+from dpsynth.attacks.api import ALPHA, LEVEL, Attack, inconclusive, verdict_of
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.stats import (
     auc,
@@ -85,8 +85,9 @@ def membership_result(
         note: For the reader of the report.
 
     Returns:
-        LEAK FOUND where the p-value, or that of the claim, is below `ALPHA`. INCONCLUSIVE where no
-        outcome could have been a leak.
+        Without a claim, LEAK FOUND where the p-value is below `ALPHA`. Where there is one, LEAK
+        FOUND where its own p-value is: that members stand out no more than was claimed is no fault,
+        and is called WITHIN CLAIM. INCONCLUSIVE where no outcome could have been a leak.
     """
     if min(len(members), len(others)) < _FEWEST:
         return inconclusive(attack, "Too few members or non-members were scored.")
@@ -106,7 +107,6 @@ def membership_result(
     test = RANDOM_LABELS
     if audit and claim_p is not None:
         p_value, test = claim_p, "against the claimed epsilon and delta, one-sided"
-    found = over or p_value < ALPHA
     facts: Details = {
         "advantage": 2.0 * measured.value - 1.0,
         "p_rank": measured.p_value,
@@ -150,10 +150,20 @@ def membership_result(
             len(others),
             epsilon_lower_bound(judged[1], judged[1], 0, judged[3], delta=delta, confidence=LEVEL),
         ),
-        verdict=AttackVerdict.LEAK_FOUND if found else AttackVerdict.NO_LEAK_DETECTED,
+        verdict=judged_verdict(p_value, claim_p),
         details=facts,
         note=note + (" The rates lie above what the claim allows." if over else ""),
     )
+
+
+def judged_verdict(p_value: float, p_of_claim: float | None) -> AttackVerdict:
+    """Return the verdict of p-values of "members are like others" and of "the claim holds"."""
+    if p_of_claim is None:
+        return verdict_of(p_value)
+    if p_of_claim < ALPHA:
+        return AttackVerdict.LEAK_FOUND
+    seen = p_value < ALPHA
+    return AttackVerdict.WITHIN_CLAIM if seen else AttackVerdict.NO_LEAK_DETECTED
 
 
 def rates(members: Scores, others: Scores) -> Details:

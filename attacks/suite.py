@@ -1,4 +1,4 @@
-"""The quick attack suite: every attack, its correction for multiplicity, and two controls.
+"""The attack suite: every attack, its correction for multiplicity, and two controls.
 
 Holm's correction covers the attacks that were attempted, so the probability that a harmless table
 is accused by any of them is at most `ALPHA`. A planted leak must be found and fresh rows must not
@@ -23,10 +23,18 @@ from dpsynth.attacks.api import (
     too_little,
     verdict_of,
 )
+from dpsynth.attacks.attribute import AttributeInference
+from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.controls import plant_copies
 from dpsynth.attacks.copies import ExactCopies
+from dpsynth.attacks.density import DensityRatio
 from dpsynth.attacks.distance import DistanceRatio, DistanceShare
+from dpsynth.attacks.inference import Inference
+from dpsynth.attacks.linkability import Linkability
 from dpsynth.attacks.membership import ClosestDistance
+from dpsynth.attacks.queries import TargetedQueries
+from dpsynth.attacks.scores import judged_verdict
+from dpsynth.attacks.singling_out import SinglingOutMultivariate, SinglingOutUnivariate
 from dpsynth.attacks.stats import holm
 
 from dpsynth.errors import InputError
@@ -119,8 +127,43 @@ class _NegativeControl:
         )
 
 
-ATTACKS: tuple[Attack, ...] = (ExactCopies(), DistanceShare(), DistanceRatio(), ClosestDistance())
-_FULL_TABLES = frozenset({"exact_copies", CONTROL_POSITIVE, CONTROL_NEGATIVE})
+PROFILES = ("quick", "full")
+# Attacks that are cheap on all rows, or weak on a part of them.
+_ALL_ROWS = frozenset(
+    {
+        "exact_copies",
+        "targeted_query_membership",
+        "singling_out_univariate",
+        CONTROL_POSITIVE,
+        CONTROL_NEGATIVE,
+    }
+)
+
+
+def output_attacks(
+    *, secrets: Sequence[str] = (), claim: Claim | None = None
+) -> tuple[Attack, ...]:
+    """Return the attacks that need nothing but the three tables.
+
+    Args:
+        secrets: Columns to guess, such as sensitive ones and the label; none: the attacks choose.
+        claim: What is claimed of the table, where that is known. Attacks by density and by marginal
+            queries see what differential privacy allows an attacker to see, so they are then held
+            against the claim. The others detect copies, which no claim of this size explains.
+    """
+    return (
+        ExactCopies(),
+        DistanceShare(),
+        DistanceRatio(),
+        ClosestDistance(),
+        DensityRatio(claim=claim),
+        TargetedQueries(claim=claim),
+        SinglingOutUnivariate(),
+        SinglingOutMultivariate(),
+        Linkability(),
+        Inference(secrets=tuple(secrets)),
+        AttributeInference(secrets=tuple(secrets)),
+    )
 
 
 def run(
@@ -129,17 +172,17 @@ def run(
     profile: str = "quick",
     seed: int,
     progress: Progress | None = None,
-    attacks: Sequence[Attack] = ATTACKS,
+    attacks: Sequence[Attack] | None = None,
 ) -> list[AttackResult]:
     """Run the attacks and the two controls.
 
     Args:
         data: The three tables. With units, one random row of each unit is attacked.
-        profile: Only "quick" exists: distance attacks see at most 10,000 members, as many
-            non-members and 20,000 synthetic rows; exact copies see all rows.
+        profile: "quick": attacks that compare rows with rows see at most 10,000 members, as many
+            non-members and 20,000 synthetic rows; those that count see all. "full": all rows.
         seed: Seed of every subsample; results are a function of data and seed.
         progress: Called with one sentence before each attack.
-        attacks: The attacks to run.
+        attacks: The attacks to run; :func:`output_attacks` by default.
 
     Returns:
         One result per attack, Holm-corrected over those that gave a p-value, then
@@ -148,21 +191,26 @@ def run(
     Raises:
         InputError: The profile is unknown.
     """
-    if profile != "quick":
+    if profile not in PROFILES:
         raise InputError(
-            f"Unknown attack profile {profile!r}.", where="attacks", fix="Use the profile quick."
+            f"Unknown attack profile {profile!r}.",
+            where="attacks",
+            fix=f"Use one of: {', '.join(PROFILES)}.",
         )
+    attacks = output_attacks() if attacks is None else attacks
     data = data.one_row_per_unit(seed)
     planned: list[Attack] = [*attacks, _PositiveControl(), _NegativeControl()]
     reason = too_little(data)
     if reason is not None:
         return [inconclusive(attack, reason) for attack in planned]
-    sample = data.equal_sizes(seed, rows=ROWS, synthetic_rows=SYNTHETIC_ROWS)
+    sample = data
+    if profile == "quick":
+        sample = data.equal_sizes(seed, rows=ROWS, synthetic_rows=SYNTHETIC_ROWS)
     results = []
     for attack in planned:
         if progress is not None:
             progress(f"Attack: {attack.title}")
-        results.append(_attempt(attack, data if attack.name in _FULL_TABLES else sample, seed))
+        results.append(_attempt(attack, data if attack.name in _ALL_ROWS else sample, seed))
     findings = _corrected(results[: len(attacks)])
     positive, negative = results[len(attacks) :]
     return [*_trusted(findings, positive), positive, negative]
@@ -188,13 +236,24 @@ def _p(result: AttackResult) -> float:
 
 
 def _corrected(results: list[AttackResult]) -> list[AttackResult]:
+    """Judge p-values that are corrected together; what a claim allows is judged by the claim's."""
     tested = [i for i, result in enumerate(results) if result.p_value is not None]
     adjusted = holm([_p(results[i]) for i in tested])
+    claims = [_p_of_claim(results[i]) for i in tested]
+    judged = holm([_p(results[i]) if p is None else p for i, p in zip(tested, claims, strict=True)])
     out = list(results)
-    for i, p_value in zip(tested, adjusted, strict=True):
+    for i, p_value, of_claim, deciding in zip(tested, adjusted, claims, judged, strict=True):
         details = {**results[i].details, "p_holm": p_value, "attempted_tests": len(results)}
-        out[i] = replace(results[i], details=details, verdict=verdict_of(p_value))
+        if of_claim is not None:
+            details["p_of_claim_holm"] = deciding
+        verdict = judged_verdict(p_value, deciding if of_claim is not None else None)
+        out[i] = replace(results[i], details=details, verdict=verdict)
     return out
+
+
+def _p_of_claim(result: AttackResult) -> float | None:
+    found = result.details.get("p_of_claim")
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _trusted(results: list[AttackResult], positive: AttackResult) -> list[AttackResult]:

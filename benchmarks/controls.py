@@ -81,7 +81,7 @@ def run(
     ids: Sequence[str],
     seeds: int,
     out: Path | None,
-    family: Sequence[Attack] = suite.ATTACKS,
+    family: Sequence[Attack] = suite.output_attacks(),
 ) -> int:
     """Print one table of controls for each real table; returns 1 if a required rate is missed.
 

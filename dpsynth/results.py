@@ -104,6 +104,7 @@ class AttackVerdict(StrEnum):
     """What an attack shows. No word here says that data are safe: attacks only refute."""
 
     LEAK_FOUND = "leak found"
+    WITHIN_CLAIM = "seen, within the claim"  #: members stand out, no more than what was claimed
     NO_LEAK_DETECTED = "no leak detected by this test"
     INCONCLUSIVE = "inconclusive"
     NOT_RUN = "not run"

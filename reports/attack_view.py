@@ -63,11 +63,13 @@ def attack_report(run: AttackRun) -> dict[str, Any]:
     verdicts = [r["verdict"] for r in findings]
     leaks = [r["title"] for r in findings if r["verdict"] == "leak found"]
     quiet = verdicts.count("no leak detected by this test")
-    other = len(findings) - len(leaks) - quiet
+    within = verdicts.count("seen, within the claim")
+    other = len(findings) - len(leaks) - quiet - within
     if leaks:
         stamp, text = "leak", say("attacked.leak_text", n=len(leaks), list="; ".join(leaks))
-    elif quiet:
-        stamp, text = "quiet", say("attacked.quiet_text", quiet=quiet, other=other)
+    elif quiet + within:
+        text = say("attacked.quiet_text", quiet=quiet, within=within, other=other)
+        stamp = "quiet"
     else:
         stamp, text = "inconclusive", say("attacked.inconclusive_text", n=len(findings))
     return {

@@ -65,7 +65,10 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     """Return the verdict matrix: (topic, status, text)."""
     results = [r for r in e["attacks.results"] if not r["name"].startswith(_CONTROL)]
     verdicts = [r["verdict"] for r in results]
-    leaks, quiet = verdicts.count("leak found"), verdicts.count("no leak detected by this test")
+    leaks, quiet, within = (
+        verdicts.count(v)
+        for v in ("leak found", "no leak detected by this test", "seen, within the claim")
+    )
     checks = e["synthesizer.self_test"]
     passed = sum(bool(c["passed"]) for c in checks)
     hazards = e["hazards.items"]
@@ -87,12 +90,13 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
         (say("report.row_audit"), audit["status"], audit["text"]),
         (
             say("report.row_attacks"),
-            "leak" if leaks else "quiet" if quiet else "not_run",
+            "leak" if leaks else "quiet" if quiet + within else "not_run",
             say(
                 "report.row_attacks_text",
                 leaks=leaks,
                 quiet=quiet,
-                other=len(results) - leaks - quiet,
+                within=within,
+                other=len(results) - leaks - quiet - within,
             )
             if results
             else say("report.row_attacks_off"),

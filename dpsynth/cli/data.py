@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from dpsynth.attacks import PROFILES, Claim
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.cli.release import prompt
@@ -90,6 +91,16 @@ def attack(
     holdout: _Holdout,
     synthetic: _Synthetic,
     dictionary: _Dictionary,
+    profile: Annotated[
+        str, typer.Option("--profile", help="quick (at most 10,000 members) or full (all rows).")
+    ] = "quick",
+    epsilon: Annotated[
+        float | None,
+        typer.Option("--claimed-epsilon", help="What the supplier claims, to be refuted."),
+    ] = None,
+    delta: Annotated[
+        float, typer.Option("--claimed-delta", help="The delta of that claim.")
+    ] = 1e-6,
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write the results as a PDF.")
     ] = None,
@@ -105,10 +116,21 @@ def attack(
     Exit code 1 if an attack finds a leak.
     """
     signer = _report_signer(report, key, passphrase_file)
+    if profile not in PROFILES:
+        raise InputError(f"must be one of: {', '.join(PROFILES)}.", where="--profile")
+    claim = None if epsilon is None else Claim(epsilon=epsilon, delta=delta)
     described, codec, tables = _read(train, holdout, synthetic, dictionary)
     chosen = _seed(seed)
     with steps(quiet=json) as progress:
-        results = attack_tables(codec, tables, profile="quick", seed=chosen, progress=progress)
+        results = attack_tables(
+            codec,
+            described,
+            tables,
+            claim=claim,
+            profile=profile,
+            seed=chosen,
+            progress=progress,
+        )
         if report is not None:
             progress("Writing the report")
             run = attack_run(
@@ -116,7 +138,7 @@ def attack(
                 tables,
                 {"train": train, "holdout": holdout, "synthetic": synthetic},
                 results,
-                profile="quick",
+                profile=profile,
                 seed=chosen,
                 signed=signer is not None,
             )

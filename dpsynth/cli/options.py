@@ -80,7 +80,7 @@ Format = Annotated[str | None, typer.Option("--format", help="csv or parquet.")]
 Holdout = Annotated[
     float | None, typer.Option("--holdout", help="Share of people sealed for the tests.")
 ]
-Attacks = Annotated[str | None, typer.Option("--attacks", help="quick or off.")]
+Attacks = Annotated[str | None, typer.Option("--attacks", help="quick, full or off.")]
 TotalEpsilon = Annotated[
     str | None,
     typer.Option("--total-epsilon", help="Cap of a new lineage (default: the policy's)."),

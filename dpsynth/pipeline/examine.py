@@ -13,7 +13,7 @@ from dpsynth import attacks, fidelity
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, FidelityResult
 from dpsynth.schema.codec import Codec
-from dpsynth.schema.dictionary import Dictionary
+from dpsynth.schema.declared import Dictionary, Role
 from dpsynth.sources.files import open_source
 
 Rows = NDArray[np.int32]
@@ -35,9 +35,32 @@ class Tables:
 
 
 def attack_tables(
-    codec: Codec, tables: Tables, *, profile: str, seed: int, progress: Progress
+    codec: Codec,
+    dictionary: Dictionary,
+    tables: Tables,
+    *,
+    claim: attacks.Claim | None,
+    profile: str,
+    seed: int,
+    progress: Progress,
 ) -> list[AttackResult]:
-    """Run the attack suite at the fine resolution of the codec."""
+    """Run the attack suite at the fine resolution of the codec.
+
+    Args:
+        codec: The codec of the dictionary.
+        dictionary: Which columns are secrets: the sensitive ones and the label.
+        tables: The tables.
+        claim: What is claimed of the synthetic rows, or None.
+        profile: Profile of the suite.
+        seed: Seed of its choices.
+        progress: Called before each attack.
+    """
+    secrets = [
+        column.name
+        for column in dictionary.columns
+        if column.name in codec.domain.names
+        and (column.role is Role.SENSITIVE or column.name == dictionary.label)
+    ]
     data = attacks.AttackData(
         domain=codec.domain,
         train=tables.train,
@@ -46,7 +69,13 @@ def attack_tables(
         train_units=tables.train_units,
         holdout_units=tables.holdout_units,
     )
-    return attacks.run(data, profile=profile, seed=seed, progress=progress)
+    return attacks.run(
+        data,
+        profile=profile,
+        seed=seed,
+        progress=progress,
+        attacks=attacks.output_attacks(secrets=secrets, claim=claim),
+    )
 
 
 def measure_tables(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dpsynth.attacks import Claim
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import reading_of, violation_rates
 from dpsynth.pipeline.collect import collect
@@ -29,6 +30,7 @@ from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
+from dpsynth.privacy.meaning import Guarantee
 from dpsynth.results import Result
 from dpsynth.signing.keys import Signer
 
@@ -171,7 +173,15 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
     seed = secrets.randbits(63)
     profile = plan.settings.attacks
     attacked = (
-        attack_tables(plan.codec, tables, profile=profile, seed=seed, progress=progress)
+        attack_tables(
+            plan.codec,
+            plan.dictionary,
+            tables,
+            claim=_claim(plan),
+            profile=profile,
+            seed=seed,
+            progress=progress,
+        )
         if profile != "off"
         else []
     )
@@ -187,6 +197,14 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
             violation_rates(plan.dictionary.constraints, text, reading_of(plan.dictionary))
         ),
     )
+
+
+def _claim(plan: Plan) -> Claim:
+    """Return what the release claims about one unit, with the curve that its price implies."""
+    guarantee = Guarantee.of(
+        (), rho=plan.price.rho, delta_own=plan.price.discovery_delta, fixed_plan=False
+    )
+    return Claim(epsilon=plan.budget.epsilon, delta=plan.budget.delta, ceiling=guarantee.hit_rate)
 
 
 def _metrics(fitted: Fitted, examined: Examined) -> Mapping[str, Result | bool]:

@@ -59,7 +59,7 @@ class ReleaseSettings:
         rows: Number of synthetic rows, or None for the noisy estimate.
         format: csv or parquet, or None for the format of the source.
         holdout: Share of units sealed for the tests.
-        attacks: quick or off.
+        attacks: quick, full or off.
         policy: Name or path.
         recipient: Who receives the data.
         jurisdiction: Where the recipient is.
@@ -154,12 +154,8 @@ class ReleaseSettings:
         ):
             if not (share == 0.0 or 0.001 <= share <= 0.3):
                 raise InputError("must be 0 or lie in [0.001, 0.3].", where=label)
-        if self.attacks not in {"quick", "off"}:
-            raise InputError(
-                "knows the profiles quick and off.",
-                where="attacks",
-                fix="The profile full comes with a later version.",
-            )
+        if self.attacks not in {"quick", "full", "off"}:
+            raise InputError("must be quick, full or off.", where="attacks")
         if self.format not in {None, "csv", "parquet"}:
             raise InputError("must be csv or parquet.", where="output.format")
         if self.rows is not None and not 1 <= self.rows <= 100_000_000:

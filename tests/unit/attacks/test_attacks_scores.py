@@ -128,7 +128,7 @@ def test_rates_above_the_claim_convict_and_rates_within_it_do_not() -> None:
     assert within.verdict is AttackVerdict.NO_LEAK_DETECTED
     assert within.p_value == 1.0
     outsider = result(members, others, claim=Claim(epsilon=9.0, delta=1e-6))
-    assert outsider.verdict is AttackVerdict.LEAK_FOUND
+    assert outsider.verdict is AttackVerdict.WITHIN_CLAIM
     assert outsider.details["exceeds_claim"] == 0
 
 

@@ -54,6 +54,13 @@ def test_names_are_the_ones_that_policies_use(quiet) -> None:
         "distance_to_closest_record",
         "nearest_neighbour_ratio",
         "closest_distance_membership",
+        "density_ratio_membership",
+        "targeted_query_membership",
+        "singling_out_univariate",
+        "singling_out_multivariate",
+        "linkability",
+        "inference",
+        "attribute_inference",
         "control_positive",
         "control_negative",
     ]
@@ -100,9 +107,65 @@ def test_results_are_a_function_of_data_and_seed(quiet) -> None:
 def test_a_full_copy_is_found_by_every_attack() -> None:
     given = data()
     results = by_name(attacks.run(replace(given, synthetic=given.train.copy()), seed=5))
+    coarse = results.pop("singling_out_univariate")  # no column is fine enough for a rare value
+    assert coarse.verdict is AttackVerdict.INCONCLUSIVE and "no test could" in coarse.reason
     for name, result in results.items():
         if name not in attacks.CONTROLS:
             assert result.verdict is AttackVerdict.LEAK_FOUND, name
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An attack with a given p-value and, if there is one, a given p-value of the claim."""
+
+    name: str
+    p_value: float
+    p_of_claim: float | None
+    title: str = "planted"
+
+    def run(self, data: AttackData, seed: int) -> AttackResult:
+        details = {} if self.p_of_claim is None else {"p_of_claim": self.p_of_claim}
+        return replace(
+            ExactCopies().run(data, seed), name=self.name, p_value=self.p_value, details=details
+        )
+
+
+def test_what_a_claim_allows_is_no_leak_and_what_it_forbids_is_one() -> None:
+    asked = (
+        _Seen("seen", 1e-9, None),
+        _Seen("allowed", 1e-9, 0.9),
+        _Seen("refuted", 1e-9, 1e-9),
+        _Seen("quiet", 0.4, 1.0),
+        _Seen("corrected", 2.5e-4, 2.5e-4),  # the third smallest of five: 7.5e-4 after Holm
+    )
+    results = by_name(attacks.run(data(), seed=5, attacks=asked))
+    assert {name: r.verdict for name, r in results.items() if name not in attacks.CONTROLS} == {
+        "seen": AttackVerdict.LEAK_FOUND,
+        "allowed": AttackVerdict.WITHIN_CLAIM,
+        "refuted": AttackVerdict.LEAK_FOUND,
+        "quiet": AttackVerdict.NO_LEAK_DETECTED,
+        "corrected": AttackVerdict.LEAK_FOUND,
+    }
+
+
+def test_attacks_that_see_what_epsilon_allows_take_the_claim() -> None:
+    claim = attacks.Claim(epsilon=1.0, delta=1e-6)
+    made = attacks.output_attacks(claim=claim, secrets=["a"])
+    assert [a.name for a in made if getattr(a, "claim", None) is claim] == [
+        "density_ratio_membership",
+        "targeted_query_membership",
+    ]
+    assert [a.name for a in made if getattr(a, "secrets", ()) == ("a",)] == [
+        "inference",
+        "attribute_inference",
+    ]
+
+
+def test_the_full_profile_uses_all_rows(monkeypatch) -> None:
+    monkeypatch.setattr(suite, "ROWS", 200)
+    for profile, members in (("quick", 200), ("full", 300)):
+        found = attacks.run(data(), seed=5, profile=profile, attacks=[ClosestDistance()])
+        assert found[0].members == members
 
 
 @pytest.mark.parametrize(
@@ -116,7 +179,7 @@ def test_a_full_copy_is_found_by_every_attack() -> None:
 )
 def test_too_little_is_inconclusive_with_a_reason(change, words: str) -> None:
     results = attacks.run(replace(data(), **change), seed=6)
-    assert len(results) == 6
+    assert len(results) == 13
     for result in results:
         assert result.status is Status.INCONCLUSIVE
         assert result.verdict is AttackVerdict.INCONCLUSIVE
@@ -183,8 +246,8 @@ def test_a_grouped_holdout_fails_the_negative_control(monkeypatch) -> None:
 
 
 def test_unknown_profile_is_refused() -> None:
-    with pytest.raises(InputError, match="profile 'full'"):
-        attacks.run(data(), profile="full", seed=1)
+    with pytest.raises(InputError, match="profile 'slow'"):
+        attacks.run(data(), profile="slow", seed=1)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_the_banner_is_on_every_page_of_the_report(documents: dict[str, Rendered
 def test_a_planted_leak_of_the_controls_is_not_a_finding(adult: ReleaseEvidence) -> None:
     words = visible(report_html(adult))
     assert "Positive control: planted copies are found" in words
-    assert "0 found a leak, 4 detected none, 2 inconclusive or not run" in words
+    assert "0 found a leak, 4 detected none, 0 saw no more than the claim" in words
 
 
 def test_what_was_not_run_says_why(diabetes: ReleaseEvidence) -> None:
@@ -330,6 +330,7 @@ def test_every_sentence_of_the_catalogue_is_used() -> None:
     sources = [*folder.glob("*.py"), *(folder / "templates").glob("*.html")]
     code = "".join(path.read_text() for path in sources)
     chosen = {"status", "treatment", "role", "counts", "glossary"}  # looked up by machine value
+    chosen |= {"attack_outcome", "attack_table"}
     built = ("_add_remove", "_replace_one", "way1", "way2", "way3", "statement_", "ctx_", "s_")
     for section, entries in text.catalogue().items():
         for key in entries:
