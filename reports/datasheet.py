@@ -5,6 +5,7 @@ Rendered from public evidence alone; Markdown, so that it reads well beside a ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dpsynth.evidence import PublicEvidence
@@ -22,8 +23,9 @@ most {max_rows}).
 ## How it was made
 Method `{method}`; every query of the confidential table was charged to a privacy ledger. Values
 outside the declared domain share one bucket (`__out_of_domain__` in text columns, blank in
-numeric ones). A few blanks and `__out_of_domain__` cells are noise, also in columns where the
-source has none. In CSV a missing number is the code that the source uses; in Parquet it is null.
+numeric ones). Such a cell, or a blank one that nobody declared, comes out only where a noisy count
+stood out of its noise, which happens by chance once in several hundred columns. In CSV a missing
+number is the code that the source uses; in Parquet it is null.
 
 ## How to use it
 - Treat each count as uncertain: "How certain counts are" says by how many rows.
@@ -43,6 +45,9 @@ ones gives intervals that are too narrow.
 | counted | cells | rows | share |
 | --- | --- | --- | --- |
 {widths}
+
+## Facts that hold
+{constraints}
 
 ## Columns
 | column | kind | domain | how it is treated |
@@ -74,6 +79,7 @@ def datasheet_markdown(evidence: PublicEvidence) -> str:
         level=f"{100 * evidence['fitness.intervals']['level']:g} %",
         widths=_widths(evidence["fitness.intervals"]),
         poor_uses="\n".join(f"- {_line(use)}" for use in evidence["fitness.poor_uses"]),
+        constraints=_constraints(evidence["fitness.constraints"]),
         table="\n".join(_row(column) for column in evidence["data.columns"]),
     )
 
@@ -84,6 +90,24 @@ def _row(column: dict[str, Any]) -> str:
         treatment = f"{treatment}: {column['reason']}"
     cells = (column["name"], column["kind"], column["domain"], treatment)
     return "| " + " | ".join(_line(cell) for cell in cells) + " |"
+
+
+def _constraints(constraints: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line for each declared constraint, with the share of rows that break it."""
+    if not constraints:
+        return "The dictionary declares no facts over several columns."
+    lines = []
+    for constraint in constraints:
+        rate = constraint["rate"]
+        found = (
+            "applies to no row"
+            if rate is None
+            else "no row breaks it"
+            if rate == 0
+            else f"{100 * float(rate):.3g} % of the rows that it applies to break it"
+        )
+        lines.append(f"- {_line(constraint['constraint'])}: {found}.")
+    return "\n".join(lines)
 
 
 def _widths(intervals: dict[str, Any]) -> str:

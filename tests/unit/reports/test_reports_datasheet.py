@@ -25,3 +25,18 @@ def test_a_name_is_shown_literally() -> None:
     values["fitness.intervals"]["tables"] = [width]
     shown = datasheet_markdown(sample.build(values).public())
     assert "| a\\|b x \\<i\\> | 4 |" in shown
+
+
+def test_constraints_are_told_with_what_breaks_them() -> None:
+    values = sample.adult_values()
+    values["fitness.constraints"] = [
+        {"constraint": "a|b is less than c", "rate": 0.0},
+        {"constraint": "d determines e", "rate": 0.0123},
+        {"constraint": "f is unique", "rate": None},
+    ]
+    shown = datasheet_markdown(sample.build(values).public())
+    assert "- a\\|b is less than c: no row breaks it." in shown
+    assert "- d determines e: 1.23 % of the rows that it applies to break it." in shown
+    assert "- f is unique: applies to no row." in shown
+    values["fitness.constraints"] = []
+    assert "declares no facts" in datasheet_markdown(sample.build(values).public())
