@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 from dpsynth.auditing.bound import LEVEL, Hits
@@ -206,6 +207,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; epsilon and delta are decimal strings."""
         return {
+            "version": version("dpsynth"),
             "verdict": self.verdict.value,
             "disclosure": self.disclosure.value,
             "epsilon": decimal_string(self.epsilon),

@@ -38,6 +38,7 @@ _OPTIONS: Mapping[str, tuple[Any, str]] = {
     "format": (o.Format, "format"),
     "holdout": (o.Holdout, "holdout"),
     "attacks": (o.Attacks, "attacks"),
+    "audit": (o.Audit, "audit"),
     "policy": (o.PolicyOption, "policy"),
     "recipient": (o.Recipient, "recipient"),
     "jurisdiction": (o.Jurisdiction, "jurisdiction"),

@@ -81,6 +81,10 @@ Holdout = Annotated[
     float | None, typer.Option("--holdout", help="Share of people sealed for the tests.")
 ]
 Attacks = Annotated[str | None, typer.Option("--attacks", help="quick, full or off.")]
+Audit = Annotated[
+    Path | None,
+    typer.Option("--audit", help="Answer of `dpsynth audit mechanism --json` for this method."),
+]
 TotalEpsilon = Annotated[
     str | None,
     typer.Option("--total-epsilon", help="Cap of a new lineage (default: the policy's)."),

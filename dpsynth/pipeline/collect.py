@@ -86,7 +86,7 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
     b.add("guarantee.epsilon_charged", decimal_string(epsilon(_charged(run), delta)), POST)
-    letter, meant = wording.ASSURANCE[assurance]
+    letter, meant = wording.assurance(assurance, audited=plan.audit.sharp)
     b.add("guarantee.assurance_class", letter, DECLARED)
     b.add("guarantee.assurance_meaning", meant, DECLARED)
     # What an attacker can do is stated for the whole price of the release, not for what ran.
@@ -265,8 +265,8 @@ def _method(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _tests(b: EvidenceBuilder, run: Run) -> None:
-    status, sentence = wording.AUDIT
-    b.add("audit.status", {"status": status, "text": sentence}, DECLARED)
+    audit = run.plan.audit
+    b.add("audit.status", {"status": audit.status.value, "text": audit.text}, DECLARED)
     b.add("attacks.profile", run.plan.settings.attacks, DECLARED)
     b.add("attacks.results", [plain(asdict(r)) for r in run.examined.attacks], RAW)
     b.add("fidelity.results", [plain(asdict(r)) for r in run.examined.fidelity], RAW)
@@ -295,7 +295,7 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     b.add("environment.entropy", wording.ENTROPY, DECLARED)
     b.add(
         "hazards.items",
-        [{"hazard": h, "status": s, "text": t} for h, s, t in wording.HAZARDS],
+        wording.hazards(run.plan.audit.status),
         DECLARED,
     )
 

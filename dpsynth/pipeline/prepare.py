@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
+from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
@@ -55,6 +56,7 @@ class Plan:
     terms: LineageTerms
     synthesizer: Synthesizer
     stages: tuple[PlannedStage, ...]
+    audit: AuditFact
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,6 +155,9 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         ),
         synthesizer=synthesizer,
         stages=_stages(synthesizer, codec, opened, price),
+        audit=NO_AUDIT
+        if settings.audit is None
+        else read_audit(settings.audit, settings.synthesizer),
     )
 
 

@@ -16,7 +16,7 @@ _KEYS: dict[str, frozenset[str]] = {
     "": frozenset(
         {
             "version", "name", "lineage", "data", "privacy", "synthesizer", "output", "holdout",
-            "attacks", "policy", "recipient", "purpose", "sign",
+            "attacks", "audit", "policy", "recipient", "purpose", "sign",
         }
     ),
     "data": frozenset({"source", "dictionary"}),
@@ -60,6 +60,7 @@ class ReleaseSettings:
         format: csv or parquet, or None for the format of the source.
         holdout: Share of units sealed for the tests.
         attacks: quick, full or off.
+        audit: Answer of ``dpsynth audit mechanism --json``, or None.
         policy: Name or path.
         recipient: Who receives the data.
         jurisdiction: Where the recipient is.
@@ -88,6 +89,7 @@ class ReleaseSettings:
     format: str | None = None
     holdout: float = 0.2
     attacks: str = "quick"
+    audit: Path | None = None
     policy: str = "default"
     recipient: str = ""
     jurisdiction: str = ""
@@ -220,6 +222,7 @@ def load_settings(path: Path) -> ReleaseSettings:
         format=section["output"].get("format"),
         holdout=_number(tree.get("holdout", 0.2), "holdout"),
         attacks=_profile(tree.get("attacks", "quick")),
+        audit=file(tree.get("audit")),
         policy=_policy(path, tree.get("policy", "default")),
         recipient=str(recipient.get("name") or ""),
         jurisdiction=str(recipient.get("jurisdiction") or ""),

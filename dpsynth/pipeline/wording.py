@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from dpsynth.privacy.unit import PrivacyUnit
+from dpsynth.results import Status
 from dpsynth.schema.codec import Treatment
 from dpsynth.schema.declared import (
     CategoryDomain,
@@ -19,15 +20,7 @@ from dpsynth.schema.declared import (
     TextDomain,
 )
 
-ASSURANCE = {
-    "A": (
-        "A, audit open",
-        "Exact integer arithmetic, domains declared or paid for, every item in the ledger. Class A "
-        "also asks for an audit of the mechanism on neighbouring inputs, which is not part of this "
-        "version.",
-    ),
-    "B": ("B", "Idealised arithmetic or a third-party core that could not be taken apart."),
-}
+_CLASS_A = "Exact integer arithmetic, domains declared or paid for, every item in the ledger"
 ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
     "call is added up, a delta of its own apart, and converted to (epsilon, delta) by three "
@@ -37,13 +30,7 @@ ENTROPY = (
     "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
     "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
-AUDIT = (
-    "not_run",
-    "No two-world audit of this implementation was run for this release. The test suite checks "
-    "noise, sensitivity and accounting; an audit with stated detection limits is not part of this "
-    "version.",
-)
-HAZARDS = (
+_HAZARDS = (
     ("Floating-point noise", "handled", "Noise is integer noise inside the measurement."),
     (
         "Random number source",
@@ -103,16 +90,39 @@ HAZARDS = (
         "already; another ledger, or another column that names the unit, hides them.",
     ),
     (
-        "Implementation audit",
-        "open",
-        "No empirical audit of the mechanism is part of this version.",
-    ),
-    (
         "Access to the private table and the keys",
         "outside",
         "Belongs to the operator's own controls.",
     ),
 )
+
+
+def assurance(letter: str, *, audited: bool) -> tuple[str, str]:
+    """Return the assurance class as it is printed, and what it means.
+
+    Args:
+        letter: Class of the method, A or B.
+        audited: Whether a sharp enough audit of the mechanism is part of the release.
+    """
+    if letter == "B":
+        return "B", "Idealised arithmetic or a third-party core that could not be taken apart."
+    if audited:
+        return "A", f"{_CLASS_A}, audit of the mechanism on neighbouring inputs passed."
+    return "A, audit open", (
+        f"{_CLASS_A}. Class A also asks for an audit of the mechanism on neighbouring inputs: "
+        "there is none in this release, or it is not sharp enough."
+    )
+
+
+def hazards(status: Status) -> list[dict[str, str]]:
+    """Return the hazards, with how each is met; `status` is that of the mechanism audit."""
+    audit = {
+        Status.OK: ("partly", "An audit on made-up tables found nothing; it can only refute."),
+        Status.INCONCLUSIVE: ("open", "The audit of the mechanism was inconclusive."),
+        Status.NOT_RUN: ("open", "No empirical audit of the mechanism is part of this release."),
+    }
+    listed = [*_HAZARDS[:-1], ("Implementation audit", *audit[status]), _HAZARDS[-1]]
+    return [{"hazard": h, "status": s, "text": t} for h, s, t in listed]
 
 
 def domain_words(column: Column) -> str:

@@ -35,7 +35,7 @@ def nothing_spent(desk: Desk) -> bool:
         (("--delta", "1e-3"), 2, "delta"),
         (("--policy", "nonsense"), 2, "policy"),
         (("--synthesizer", "nonsense"), 2, "nonsense"),
-        (("--attacks", "full"), 2, "attacks"),
+        (("--attacks", "slow"), 2, "attacks"),
         (("--attacks", "off"), 3, "attack"),
         (("--epsilon", "50"), 3, "epsilon"),
         (("--holdout", "0.9"), 2, "holdout"),

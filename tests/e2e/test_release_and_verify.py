@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
@@ -212,3 +213,19 @@ def test_the_report_of_an_attack_holds_its_results_and_its_signature(desk: Desk)
     assert again.code == 2 and "exists already" in again.text
     no_report = desk.run(*asked[:-1], "--key", "keys/signer.p12")
     assert no_report.code == 2, no_report.text
+
+
+def test_a_release_carries_the_audit_of_its_method(desk: Desk) -> None:
+    """An audit that is quick and blunt: 100 runs. Its verdict is what the certificate prints."""
+    asked = "audit mechanism --method cliquetree --runs 100 --columns 1 --json".split()
+    answer = desk.run(*asked)
+    assert answer.code in {0, 6}, answer.text  # a sound method is rejected once in 10,000 audits
+    (desk.folder / "audit.json").write_text(answer.out, encoding="utf-8")
+    assert desk.release("--audit", "audit.json").code == 0
+    told = json.loads((desk.folder / "clinic/public/evidence.dsse.json").read_text())
+    evidence = json.loads(base64.b64decode(told["payload"]))["predicate"]
+    fact = evidence["audit"]["status"]["value"]
+    assert fact["status"] == ("ok" if answer.code == 0 else "inconclusive")
+    assert "100 fits of each" in fact["text"]
+    wrong = desk.release("--audit", "audit.json", "--synthesizer", "mst", name="second")
+    assert wrong.code == 2 and "does not audit the method mst" in wrong.text

@@ -1,0 +1,101 @@
+"""What a mechanism audit says about the method of a release, read from the file that it wrote.
+
+The audit runs on made-up tables (``dpsynth audit mechanism --json``), takes minutes, and holds for
+a method and a version, not for a table: so it is run once and its file is named in every release.
+The file is a statement of whoever signs the release. Never true here: an audit of another version
+or method that counts, or one that rejected its claim and lets a release run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dpsynth.errors import InputError, PolicyRefusal
+from dpsynth.results import Status
+from dpsynth.yamlfile import read_content
+
+#: An audit counts for assurance class A where it would have seen epsilon understated so often.
+SHARP_ENOUGH = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditFact:
+    """What the evidence says about an audit.
+
+    Attributes:
+        status: OK, INCONCLUSIVE, or NOT_RUN.
+        text: The sentence.
+        sharp: Whether it would have seen epsilon understated by `SHARP_ENOUGH`.
+    """
+
+    status: Status
+    text: str
+    sharp: bool = False
+
+
+NO_AUDIT = AuditFact(
+    status=Status.NOT_RUN,
+    text="No two-world audit of the mechanism is part of this release (`dpsynth audit mechanism` "
+    "makes one). The test suite checks noise, sensitivity and accounting.",
+)
+
+
+def read_audit(path: Path, method: str) -> AuditFact:
+    """Return what an audit file says about a method.
+
+    Raises:
+        InputError: The file cannot be read, is no audit of this version, or leaves the method out.
+        PolicyRefusal: The audit rejected the claim of the method.
+    """
+    where = str(path)
+    try:
+        tree = json.loads(read_content(path))
+        if tree["version"] != version("dpsynth"):
+            raise InputError(
+                f"is an audit of dpsynth {tree['version']}, not of {version('dpsynth')}.",
+                where=where,
+                fix="Run `dpsynth audit mechanism --json` again.",
+            )
+        found = next((a for a in tree["audits"] if a["method"] == method), None)
+        if found is None:
+            raise InputError(
+                f"does not audit the method {method}.",
+                where=where,
+                fix=f"Run `dpsynth audit mechanism --method {method} --json`.",
+            )
+        return _fact(tree, found)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "is no answer of `dpsynth audit mechanism --json`.", where=where
+        ) from error
+
+
+def _fact(tree: Mapping[str, Any], found: Mapping[str, Any]) -> AuditFact:
+    """Return the fact of one audited method; KeyError or TypeError where something is missing."""
+    finding, limit = found["finding"], found["detection_limit"]
+    factor = float(limit["epsilon_factor"]) if limit else None
+    seen = f"{factor:.2g} times" if factor else "by any factor"
+    text = (
+        f"Two made-up tables one unit apart, {int(tree['runs']):,} fits of each at epsilon "
+        f"{float(tree['epsilon']):g}, delta {float(tree['delta']):g}: all answers tell them apart "
+        f"by mu {float(finding['mu_estimate']):.3f} (at least "
+        f"{float(finding['mu_lower_bound']):.3f} at 99 %) of {float(finding['mu_claimed']):.3f} "
+        f"claimed. Epsilon understated {seen} would {'' if factor else 'not '}have been seen."
+    )
+    match found["verdict"]:
+        case "rejected":
+            raise PolicyRefusal(
+                "The mechanism audit rejected what the method claims; nothing was spent. "
+                "Please report this as a defect."
+            )
+        case "consistent with the claim":
+            sharp = factor is not None and factor <= SHARP_ENOUGH
+            return AuditFact(status=Status.OK, text=text, sharp=sharp)
+        case "inconclusive":
+            return AuditFact(status=Status.INCONCLUSIVE, text=text)
+    raise ValueError("unknown verdict")

@@ -1,0 +1,87 @@
+"""An audit file counts for its own version and method, and as far as it was sharp."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpsynth.errors import InputError, PolicyRefusal
+from dpsynth.pipeline import wording
+from dpsynth.pipeline.audited import NO_AUDIT, read_audit
+from dpsynth.results import Status
+
+
+def audit(**changes: Any) -> dict[str, Any]:
+    found = {
+        "method": "mst",
+        "verdict": "consistent with the claim",
+        "detection_limit": {"sigma_factor": 1.3, "epsilon_factor": 1.5, "probability": 0.8},
+        "finding": {"mu_estimate": 0.44, "mu_lower_bound": 0.4, "mu_claimed": 0.459},
+    }
+    return {
+        "version": version("dpsynth"),
+        "epsilon": "1",
+        "delta": "0.01",
+        "runs": 2000,
+        "audits": [found | changes],
+    }
+
+
+def written(folder: Path, tree: object) -> Path:
+    path = folder / "audit.json"
+    path.write_text(tree if isinstance(tree, str) else json.dumps(tree), encoding="utf-8")
+    return path
+
+
+def test_a_sharp_audit_makes_class_a(tmp_path: Path) -> None:
+    fact = read_audit(written(tmp_path, audit()), "mst")
+    assert fact.status is Status.OK and fact.sharp
+    assert "2,000 fits" in fact.text and "1.5 times would have been seen" in fact.text
+    assert "0.440 (at least 0.400 at 99 %) of 0.459" in fact.text
+    assert wording.assurance("A", audited=True)[0] == "A"
+    hazard = {h["hazard"]: h for h in wording.hazards(fact.status)}["Implementation audit"]
+    assert hazard["status"] == "partly"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(None, "by any factor would not have been seen"), ({"epsilon_factor": 2.5}, "2.5 times")],
+)
+def test_a_blunt_audit_is_told_and_does_not(limit: object, words: str, tmp_path: Path) -> None:
+    fact = read_audit(written(tmp_path, audit(detection_limit=limit)), "mst")
+    assert fact.status is Status.OK and not fact.sharp and words in fact.text
+
+
+def test_no_audit_and_an_inconclusive_one_leave_the_class_open(tmp_path: Path) -> None:
+    unclear = read_audit(written(tmp_path, audit(verdict="inconclusive")), "mst")
+    assert unclear.status is Status.INCONCLUSIVE and not unclear.sharp
+    assert NO_AUDIT.status is Status.NOT_RUN and not NO_AUDIT.sharp
+    assert wording.assurance("A", audited=False)[0] == "A, audit open"
+    assert wording.assurance("B", audited=True)[0] == "B"
+
+
+def test_a_rejected_claim_stops_the_release(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefusal, match="rejected"):
+        read_audit(written(tmp_path, audit(verdict="rejected")), "mst")
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ("{", "no answer of"),
+        ([], "no answer of"),
+        ({"version": "0.0.1"}, "audit of dpsynth 0.0.1"),
+        (audit(method="aim"), "does not audit the method mst"),
+        (audit(verdict="fine"), "no answer of"),
+        (audit(finding={}), "no answer of"),
+    ],
+)
+def test_what_is_no_audit_of_the_method_is_refused(
+    tree: object, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=words):
+        read_audit(written(tmp_path, tree), "mst")
