@@ -73,13 +73,11 @@ def closest_without(
 
 
 def _whole(grid: Grid) -> tuple[Places, Places, int, np.int32]:
-    """Return what the kernels read: places as whole numbers of 32 bits."""
-    queries, references = grid.queries.astype(np.int32), grid.references.astype(np.int32)
-    return queries, references, grid.n_line, np.int32(grid.steps)
+    """Return what the kernels read."""
+    return grid.queries, grid.references, grid.n_line, np.int32(grid.steps)
 
 
-# Whole numbers of 32 bits: their smallest one is found eight to sixteen at a time, that of floats
-# is not. The casts keep the compiler from widening to 64 bits.
+# The casts keep the compiler from widening to 64 bits.
 @njit(cache=True)
 def _parts(row, table, start, n_line, steps, parts, total):  # type: ignore[no-untyped-def]
     """Write each column's distance and their sum, of one query to the references of one tile."""

@@ -6,7 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import attacks, coded, controls, forecast, intervals, ledger, releases, synth
+from benchmarks import (
+    attacks,
+    coded,
+    controls,
+    forecast,
+    intervals,
+    ledger,
+    neighbours,
+    releases,
+    synth,
+    targets,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,7 +89,31 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--control", nargs="+", default=[], help="only these, for example P2 N1")
     command.add_argument("--seeds", type=int, default=100, help="runs of each (default: 100)")
     command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    command = commands.add_parser(
+        "neighbours", parents=[shared], help="exact nearest neighbours of all rows of Adult"
+    )
+    command.add_argument(
+        "--peers", action="store_true", help="also mostlyai-qa and SDMetrics, each on its own"
+    )
+    command.add_argument(
+        "--slow-rows", type=int, default=5000, help="rows for SDMetrics (default: 5000)"
+    )
+    command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    command = commands.add_parser(
+        "targets", parents=[shared], help="which attack convicts which generator, peers included"
+    )
+    command.add_argument("--part", nargs="+", choices=targets.PARTS, default=list(targets.PARTS))
+    command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     options = parser.parse_args(arguments)
+    if options.command == "neighbours":
+        return neighbours.run(
+            data=options.data,
+            with_peers=options.peers,
+            slow_rows=options.slow_rows,
+            out=options.out,
+        )
+    if options.command == "targets":
+        return targets.run(data=options.data, parts=options.part, out=options.out)
     if options.command == "controls":
         return controls.run(
             data=options.data,

@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from dpsynth.pipeline.examine import read_coded
 from dpsynth.results import AttackResult
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import load_dictionary
+from dpsynth.schema.domain import Domain
 
 _REAL, _SYNTHETIC, _WARM = 10_000, 20_000, 200
 _FIRST = ("age", "education", "race", "sex", "native-country", "marital-status", "relationship")
@@ -157,7 +159,7 @@ def _beside(world: AttackData, attacks: int, seed: int) -> None:
         for name, rows in (
             ("ori", world.train), ("control", world.holdout), ("syn", world.synthetic),
         ):  # fmt: skip
-            frame(world, rows).to_csv(folder / f"{name}.csv", index=False)
+            frame(world.domain, rows).to_csv(folder / f"{name}.csv", index=False)
         settings = {
             "seed": seed, "attacks": attacks, "nominal": nominal, "secret": _SECRET,
             "first": list(_FIRST),
@@ -180,15 +182,15 @@ def _beside(world: AttackData, attacks: int, seed: int) -> None:
         )  # fmt: skip
 
 
-def frame(world: AttackData, rows: NDArray[np.integer]) -> pd.DataFrame:
+def frame(domain: Domain, rows: NDArray[np.integer[Any]]) -> pd.DataFrame:
     """Return rows as another program reads them: numbers on a line, other codes as text.
 
     Args:
-        world: Gives the domain. An ordered cell beside its line becomes minus one.
+        domain: Domain of the columns. An ordered cell beside its line becomes minus one.
         rows: Codes, shape (n, d).
     """
     columns = {}
-    for j, attribute in enumerate(world.domain):
+    for j, attribute in enumerate(domain):
         codes = rows[:, j]
         if attribute.n_ordered:
             places = np.full(attribute.size, -1.0)

@@ -9,16 +9,23 @@ the row says so.
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import platformdirs
+from dpsynth.attacks.api import Generate
+from numpy.typing import NDArray
 
 from benchmarks.coded import Benchmark
 
@@ -36,6 +43,18 @@ cost = dict(cpu=time.process_time() - began, wall=time.perf_counter() - ticked,
             rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 synthetic.to_csv(folder + "/synthetic.csv", index=False)
 json.dump(cost, open(folder + "/cost.json", "w"))
+"""
+
+_SERVE = """
+import json, sys
+import pandas as pd
+folder = sys.argv[1]
+settings = json.load(open(folder + "/settings.json"))
+answers, sys.stdout = sys.stdout, sys.stderr
+for line in sys.stdin:
+    synthetic = fit_and_sample(pd.read_csv(folder + "/train.csv"), settings)
+    synthetic.to_csv(folder + "/synthetic.csv", index=False)
+    print("done", file=answers, flush=True)
 """
 
 _SMARTNOISE = """
@@ -82,14 +101,21 @@ class Peer:
 
 
 _TORCH = "torch==2.13.0"
-PEERS = (
-    Peer(
-        name="smartnoise mst",
+
+
+def smartnoise(method: str, code: str = _SMARTNOISE) -> Peer:
+    """Return a method of smartnoise-synth."""
+    return Peer(
+        name=f"smartnoise {method}",
         environment="smartnoise",
         packages=(_TORCH, "smartnoise-synth==1.0.8", "packaging", "matplotlib"),
-        method="mst",
-        code=_SMARTNOISE,
-    ),
+        method=method,
+        code=code,
+    )
+
+
+PEERS = (
+    smartnoise("mst"),
     Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
 )
 
@@ -131,21 +157,88 @@ def execute(peer: Peer, code: str, folder: Path) -> str | None:
     try:
         python = _environment(peer)
     except subprocess.CalledProcessError as error:
-        return f"not installed ({error.stderr.strip().splitlines()[-1][:80]})"
+        return _not_installed(error)
     (folder / "peer.py").write_text(code)
-    environment = {
-        "PATH": "/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1",
-    }  # fmt: skip
     try:
         done = subprocess.run(
             [str(python), "peer.py", str(folder)],
-            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            cwd=folder, env=_variables(folder), capture_output=True, text=True, check=False,
             timeout=_LIMIT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return f"not done after {_LIMIT} s"
-    return f"failed ({done.stderr.strip().splitlines()[-1][:80]})" if done.returncode else None
+    return f"failed ({_last(done.stderr)})" if done.returncode else None
+
+
+class PeerError(Exception):
+    """A peer could not be installed, stopped, or took too long."""
+
+
+@contextmanager
+def serve(peer: Peer, settings: dict[str, Any], folder: Path) -> Iterator[Generate]:
+    """Yield a generator that fits a peer anew at each call, all in one process of its own.
+
+    One process, because a new one would import and compile everything again. The generator takes
+    codes of named columns and ignores its seed: noise of peers has none.
+
+    Args:
+        peer: What runs.
+        settings: Handed to its code, with ``columns``: the names of the columns.
+        folder: Where it reads and writes.
+
+    Raises:
+        PeerError: The peer cannot be installed; from the generator: it stopped or took too long.
+    """
+    try:
+        python = _environment(peer)
+    except subprocess.CalledProcessError as error:
+        raise PeerError(_not_installed(error)) from None
+    (folder / "peer.py").write_text(peer.code + _SERVE)
+    (folder / "settings.json").write_text(json.dumps({"method": peer.method, **settings}))
+    columns: list[str] = settings["columns"]
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            [str(python), "peer.py", str(folder)],
+            cwd=folder, env=_variables(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=log,
+        )  # fmt: skip
+    if process.stdin is None or process.stdout is None:
+        raise PeerError("no pipes")
+    asks, answers = process.stdin, process.stdout
+
+    def generate(rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.integer[Any]]:
+        pd.DataFrame(rows, columns=columns).to_csv(folder / "train.csv", index=False)
+        os.write(asks.fileno(), b"fit\n")
+        if not select.select([answers], [], [], _LIMIT)[0]:
+            raise PeerError(f"not done after {_LIMIT} s")
+        if not answers.readline():
+            raise PeerError(f"failed ({_last((folder / 'log.txt').read_text())})")
+        made = pd.read_csv(folder / "synthetic.csv")[columns]
+        return np.ascontiguousarray(made.to_numpy(dtype=np.int64))
+
+    try:
+        yield generate
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _not_installed(error: subprocess.CalledProcessError) -> str:
+    return f"not installed ({_last(error.stderr)})"
+
+
+def _last(text: str) -> str:
+    """Return the end of a log in a few words."""
+    return (text.strip().splitlines() or ["no message"])[-1][:80]
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """Return the environment of a peer: one thread each, and no home but the folder."""
+    return {
+        "PATH": "/usr/bin:/bin", "HOME": str(folder), "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1",
+        "LOKY_MAX_CPU_COUNT": "1",
+    }  # fmt: skip
 
 
 def _environment(peer: Peer) -> Path:

@@ -44,7 +44,7 @@ def rows(n: int, seed: int) -> np.ndarray:
     return np.stack([rng.integers(0, a.size, n) for a in DOMAIN], axis=1).astype(np.uint16)
 
 
-@pytest.mark.parametrize("m", [1, 2, 255, 256, 257, 1000])
+@pytest.mark.parametrize("m", [1, 2, 127, 128, 129, 256, 257, 1000])
 def test_two_nearest_are_exact_at_every_tile_border(m: int) -> None:
     queries, references = rows(50, 1), rows(m, 2)
     found = nearest_two(DOMAIN, queries, references)
@@ -54,6 +54,25 @@ def test_two_nearest_are_exact_at_every_tile_border(m: int) -> None:
         assert np.isnan(found.second).all()
     else:
         np.testing.assert_allclose(found.second, direct[:, 1], atol=1e-6)
+
+
+def test_tiles_that_are_skipped_hold_nothing_nearer_and_no_tie() -> None:
+    rng = np.random.default_rng(6)
+    references = rows(40, 7)[rng.integers(0, 40, 3000)]
+    column = rng.integers(0, len(DOMAIN), 1500)
+    references[np.arange(1500), column] = rows(1500, 8)[np.arange(1500), column]
+    queries = np.concatenate([references[rng.integers(0, 3000, 150)], rows(50, 9)])
+    direct = np.rint(gower(queries, references) * len(DOMAIN) * STEPS)
+    found = nearest_two(DOMAIN, queries, references)
+    nearest = direct.min(axis=1)
+    ties = direct == nearest[:, None]
+    np.testing.assert_array_equal(found.first * len(DOMAIN) * STEPS, nearest)
+    np.testing.assert_array_equal(
+        found.second * len(DOMAIN) * STEPS, np.partition(direct, 1, axis=1)[:, 1]
+    )
+    np.testing.assert_array_equal(found.ties, ties.sum(axis=1))
+    shares = (ties / ties.sum(axis=1, keepdims=True)).sum(axis=0)
+    np.testing.assert_allclose(nearest_weights(DOMAIN, queries, references), shares, atol=1e-9)
 
 
 def test_more_queries_than_one_step_and_progress_ends_at_one() -> None:
