@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from dpsynth.attacks.api import Attack, AttackData
 from dpsynth.attacks.attribute import AttributeInference
+from dpsynth.attacks.controls import plant_copies
 from dpsynth.attacks.inference import Inference
 from dpsynth.attacks.linkability import Linkability
 from dpsynth.attacks.singling_out import Around, SinglingOutMultivariate, SinglingOutUnivariate
-from dpsynth.attacks.suite import plant_copies
 from numpy.typing import NDArray
 
 from benchmarks import peers
