@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attack_worlds import DOMAIN, people
 from dpsynth.attacks.api import Attack, AttackData
 from dpsynth.attacks.attribute import AttributeInference
+from dpsynth.attacks.controls import plant_copies, plant_near_copies
 from dpsynth.attacks.inference import Inference
 from dpsynth.attacks.linkability import Linkability
 from dpsynth.attacks.singling_out import SinglingOutMultivariate, SinglingOutUnivariate
-from dpsynth.attacks.suite import plant_copies
-from test_attack_power import DOMAIN, near_copies, people
 
 from dpsynth.results import AttackVerdict
 from dpsynth.schema.domain import Domain
@@ -103,7 +103,12 @@ def test_copies_are_found(attack: Attack, share: float) -> None:
 
 def test_few_near_copies_are_linked() -> None:
     """One twentieth of the synthetic rows; one cell of each is drawn anew."""
-    assert found(LINKS, [near_copies(large(seed), 0.05, 1, seed) for seed in range(10)]) == 10
+    assert (
+        found(
+            LINKS, [plant_near_copies(large(seed), 0.05, fields=1, seed=seed) for seed in range(10)]
+        )
+        == 10
+    )
 
 
 @pytest.mark.parametrize("attack", ROWWISE.values(), ids=ROWWISE)
@@ -111,7 +116,13 @@ def test_a_memoriser_is_found(attack: Attack) -> None:
     """All training rows, 3 of 14 cells of each drawn anew."""
     tables = [large(seed) for seed in range(3)]
     tables = [replace(t, synthetic=t.synthetic[: len(t.train)]) for t in tables]
-    assert found(attack, [near_copies(t, 1.0, 3, seed) for seed, t in enumerate(tables)]) == 3
+    assert (
+        found(
+            attack,
+            [plant_near_copies(t, 1.0, fields=3, seed=seed) for seed, t in enumerate(tables)],
+        )
+        == 3
+    )
 
 
 def test_single_values_give_away_counts_without_noise() -> None:
