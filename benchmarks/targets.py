@@ -266,13 +266,15 @@ def _attacked(
     leaks = [r.name for r in findings if r.verdict is AttackVerdict.LEAK_FOUND]
     no_answer = (AttackVerdict.INCONCLUSIVE, AttackVerdict.NOT_RUN)
     silent = [r.name for r in results if r.verdict in no_answer]
+    # The columns of this table are too coarse for values that occur once.
+    blind = set(silent) - {"singling_out_univariate"}
     adjusted = [float(str(r.details["p_holm"])) for r in findings if "p_holm" in r.details]
     words = ", ".join(leaks) or f"none of {len(findings)} attacks found a leak"
     return Line(
         target=target, claimed=1.0, attack="quick suite",
         found=words + (f"; inconclusive or not run: {', '.join(silent)}" if silent else ""),
         p_value=min(adjusted, default=None),
-        verdict="convicted" if leaks else "inconclusive" if silent else "not convicted",
+        verdict="convicted" if leaks else "inconclusive" if blind else "not convicted",
         cpu=_cpu() - started,
     )  # fmt: skip
 
