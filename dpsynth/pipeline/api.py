@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from dpsynth.errors import InputError
 from dpsynth.pipeline.discovering import discover_domains
-from dpsynth.pipeline.drawing import given, sample_text
+from dpsynth.pipeline.drawing import codes_of, given, sample_text
 from dpsynth.pipeline.folder import check_target
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
@@ -28,6 +29,8 @@ from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
 from dpsynth.synth.api import Model
+from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.uncertainty import LEVEL, estimate
 from dpsynth.verification import VerificationReport, verify_bundle
 
 
@@ -107,6 +110,51 @@ class FittedSynthesizer:
         chosen = secrets.randbits(63) if seed is None else seed
         count = rows if rows is not None else max(1, round(model.total))
         return self.codec.typed(sample_text(model, self.codec, count, seed=chosen))
+
+    def estimate(
+        self,
+        columns: Sequence[str],
+        *,
+        where: Mapping[str, str] | None = None,
+        level: float = LEVEL,
+    ) -> pa.Table:
+        """Return counts with error bars from the noisy counts of the fit, at no further cost.
+
+        Args:
+            columns: Columns of the table of counts, one or more.
+            where: Value, as the table writes it, that all counted rows have in these columns.
+            level: Probability of each interval.
+
+        Returns:
+            One row a cell: its value in each column in words, then ``rows``, ``rows_low``,
+            ``rows_high``, ``share``, and the ends of the share's interval in the table and in the
+            population; null where nothing is known. docs/uncertainty.md says when they hold.
+
+        Raises:
+            InputError: A column or value is unknown, or the method keeps no noisy counts.
+        """
+        if not isinstance(self.model, MarginalModel):
+            raise InputError("keeps no noisy counts.", where=f"method {self.model.method}")
+        wanted = {n: {c} for n, c in codes_of(self.codec, where or {}).items()}
+        found = estimate(self.model, columns, where=wanted, bins=self.codec.coarse, level=level)
+        cells = found.cells
+        words = {
+            name: [self.codec.describe_all(name, cell.codes[place]) for cell in cells]
+            for place, name in enumerate(columns)
+        }
+        numbers: dict[str, list[float | None]] = {
+            "rows": [cell.count for cell in cells],
+            "rows_low": [cell.rows.low for cell in cells],
+            "rows_high": [cell.rows.high for cell in cells],
+            "share": [cell.share for cell in cells],
+        }
+        for kind in ("of_table", "of_population"):
+            ends = [getattr(cell, kind) for cell in cells]
+            numbers[f"share_{kind}_low"] = [e and e.low for e in ends]
+            numbers[f"share_{kind}_high"] = [e and e.high for e in ends]
+        return pa.table(
+            words | {name: pa.array(n, type=pa.float64()) for name, n in numbers.items()}
+        )
 
 
 class Synthesizer:

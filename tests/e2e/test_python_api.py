@@ -55,6 +55,19 @@ def test_a_frame_in_a_table_out(desk: Desk, kind: str) -> None:
     assert float(status.spent_rho) == pytest.approx(fitted.rho, rel=1e-12)
 
 
+def test_counts_with_error_bars(desk: Desk) -> None:
+    fitted = fitter(desk).fit(frame_of(3000))
+    wards = fitted.estimate(["ward"])
+    shown = dict(zip(wards["ward"].to_pylist(), wards.to_pylist(), strict=True))
+    north = shown["north"]
+    assert north["rows_low"] < north["rows"] < north["rows_high"]
+    assert north["share_of_population_low"] <= north["share_of_table_low"] < north["share"]
+    inside = fitted.estimate(["outcome"], where={"ward": "north"})
+    assert inside.num_rows >= 2 and inside.column_names[0] == "outcome"
+    with pytest.raises(InputError, match="no column"):
+        fitted.estimate(["attic"])
+
+
 def test_every_fit_pays_again_until_the_budget_is_gone(desk: Desk) -> None:
     frame = frame_of(300)
     with pytest.raises(BudgetError):
