@@ -116,6 +116,7 @@ class AttackData:
         """Return data with half of the holdout, and the other half as a reference population.
 
         An attack that needs to know what is common must learn it from rows that it does not attack.
+        Of the rest, members and non-members are equally many; all synthetic rows stay.
 
         Args:
             seed: Seed of the draw.
@@ -128,6 +129,8 @@ class AttackData:
             holdout=self.holdout[order[half:]],
             synthetic=self.synthetic,
         )
+        size = min(len(attacked.train), len(attacked.holdout))
+        attacked = attacked.equal_sizes(seed, rows=size, synthetic_rows=len(self.synthetic))
         return attacked, self.holdout[order[:half]]
 
 

@@ -56,8 +56,7 @@ class DensityRatio:
                 many, and the halves of the epsilon bound.
         """
         attacked, reference = data.with_reference(seed)
-        size = min(len(attacked.train), len(attacked.holdout))
-        attacked = attacked.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        size = len(attacked.train)
         reason = too_little(attacked)
         if reason is not None:
             return inconclusive(self, f"After half of the holdout became the reference: {reason}")

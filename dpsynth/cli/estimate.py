@@ -195,20 +195,21 @@ def _ends(interval: Interval | None) -> list[float] | None:
 def _show(opened: Opened, table: CountTable, level: float) -> None:
     """Write a table of counts for people."""
     _say_condition(opened, table.where)
+    words = [_short_words(opened, table.columns, cell) for cell in table.cells]
     percent = f"{100 * level:g} %"
     head = (*table.columns, "rows", f"{percent} noise", "share %", f"{percent} noise")
     show_table(
         (*head, f"{percent} population"),
         [
             (
-                *_short_words(opened, table.columns, cell),
+                *named,
                 f"{cell.count:,.0f}",
                 f"{math.floor(cell.rows.low):,} to {math.ceil(cell.rows.high):,}",
                 "unknown" if cell.share is None else f"{100 * cell.share:.2f}",
                 _percents(cell.of_table),
                 _percents(cell.of_population),
             )
-            for cell in table.cells
+            for named, cell in zip(words, table.cells, strict=True)
         ],
         right=range(len(table.columns), len(head) + 1),
     )
@@ -218,7 +219,7 @@ def _show(opened: Opened, table: CountTable, level: float) -> None:
         say(_NOT_MEASURED)
     if table.cut:
         say(_CUT)
-    if any(_STAR in w for cell in table.cells for w in _short_words(opened, table.columns, cell)):
+    if any(word.endswith(_STAR) for named in words for word in named):
         say(_STARRED)
     _say_how(table.unit_rows)
 

@@ -23,6 +23,7 @@ import numpy as np
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import MAX_CELLS_PER_RUN, Curator
 from dpsynth.schema.domain import Domain
+from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
 from dpsynth.synth.forecast import bins_at_most, expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
@@ -192,8 +193,8 @@ class CliqueTreeSynthesizer:
                 stage=_TABLES,
                 before=one_ways,
             )
-        pairs = self._pairs(curator, one_ways, scores) if several else []
         zeros = held_zeros(one_ways, size=self.size)
+        pairs = self._pairs(curator, one_ways, zeros, scores) if several else []
         if not pairs:
             return MarginalModel.from_measurements(self.name, one_ways, (), rho, zeros=zeros)
         left = curator.remaining
@@ -205,13 +206,15 @@ class CliqueTreeSynthesizer:
         if not deeper:
             return model
         # Where no triple is worth its noise, the pairs are counted a second time.
-        more = self._triples(curator, one_ways, model) or pairs
+        more = self._triples(curator, one_ways, zeros, model) or pairs
         measured += measure(curator, one_ways, more, rho=curator.remaining, stage=_TABLES)
         return MarginalModel.from_measurements(
             self.name, one_ways, measured, rho, zeros=zeros, before=model
         )
 
-    def _pairs(self, curator: Curator, one_ways: OneWays, rho: float) -> list[Scored]:
+    def _pairs(
+        self, curator: Curator, one_ways: OneWays, zeros: Sequence[Zeros], rho: float
+    ) -> list[Scored]:
         """Score all pairs and return those to measure."""
         coarse = one_ways.coarse_domain
         counts = dict(zip(coarse.names, one_ways.coarse, strict=True))
@@ -225,13 +228,15 @@ class CliqueTreeSynthesizer:
             coarse,
             self._scored(coarse, scopes, gains),
             given=[scope for scope in scopes if self.label in scope],
-            zeros=[z.names for z in held_zeros(one_ways, size=self.size)],
+            zeros=[z.names for z in zeros],
             rho=curator.remaining,
             unit_rows=curator.unit_rows,
             limits=self._limits(curator),
         )
 
-    def _triples(self, curator: Curator, one_ways: OneWays, model: MarginalModel) -> list[Scored]:
+    def _triples(
+        self, curator: Curator, one_ways: OneWays, zeros: Sequence[Zeros], model: MarginalModel
+    ) -> list[Scored]:
         """Score the triples inside the cliques of a model and return those to measure."""
         coarse, tree = one_ways.coarse_domain, model.graph.tree
         inside = {t for clique in tree.cliques for t in itertools.combinations(clique, 3)}
@@ -244,7 +249,7 @@ class CliqueTreeSynthesizer:
         return choose(
             coarse,
             self._scored(coarse, scopes, gains),
-            zeros=[z.names for z in held_zeros(one_ways, size=self.size)],
+            zeros=[z.names for z in zeros],
             rho=curator.remaining,
             unit_rows=curator.unit_rows,
             limits=self._limits(curator),
