@@ -80,6 +80,9 @@ FIELDS: dict[str, Field] = {
     "guarantee.hits_at_1_percent": Field("largest hit rate at 1 % false alarms", _PUBLIC),
     "guarantee.hits_at_01_percent": Field("largest hit rate at 0.1 % false alarms", _PUBLIC),
     "guarantee.beliefs": Field("[{before, after}] worst-case posterior, probabilities", _PUBLIC),
+    "guarantee.criteria": Field(
+        "[{without, with}] largest chance to single out, link or infer, over all outcomes", _PUBLIC
+    ),
     "budget.lineage": Field("the people whose budget it is", _DECLARED),
     "budget.total_epsilon": Field("decimal string; cap of the lineage", _DECLARED),
     "budget.total_delta": Field("decimal string", _DECLARED),

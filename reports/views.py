@@ -20,7 +20,7 @@ Evidence = PublicEvidence | ReleaseEvidence
 Pairs = list[tuple[str, str | Markup]]
 
 UNIT_LIMIT = 28  #: characters of the unit inside a sentence
-TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
+TERM_LINES = (2, 1, 2, 4, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
 _USES_SHOWN = 5
 
@@ -44,9 +44,10 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
 def shared(e: Evidence) -> dict[str, Any]:
     """Return what both documents show: the guarantee in numbers, charts, budget, noise."""
     beliefs = [
-        (numbers.out_of(b["before"]), numbers.out_of(b["after"])) for b in e["guarantee.beliefs"]
+        (numbers.out_of(b["before"]), numbers.out_of(c["with"]), numbers.out_of(b["after"]))
+        for b, c in zip(e["guarantee.beliefs"], e["guarantee.criteria"], strict=True)
     ]
-    half = min(beliefs, key=lambda b: abs(b[0] - 50))
+    before, _, after = min(beliefs, key=lambda b: abs(b[0] - 50))
     guesses = numbers.out_of(e["guarantee.right_guesses"])
     hits = numbers.out_of(e["guarantee.hits_at_1_percent"], 1000)
     rare = numbers.out_of(e["guarantee.hits_at_01_percent"], 1000)
@@ -61,11 +62,11 @@ def shared(e: Evidence) -> dict[str, Any]:
         "group_text": _groups(e["guarantee.groups"]),
         "rows_text": say("guarantee.one_row") if rows == 1 else say("guarantee.many_rows", n=rows),
         "beliefs": beliefs,
-        "half": half,
+        "half": (before, after),
         "guesses": guesses,
         "hits": [(10, 10, hits), (1, 1, rare)],
         "tail": numbers.one_in(e["guarantee.tail_probability"]),
-        "icons": charts.icon_array(*half),
+        "icons": charts.icon_array(before, after),
         "curve": curve,
         "budget_chart": _budget(e),
         "stages": _stages(e),

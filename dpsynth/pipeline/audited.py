@@ -40,8 +40,8 @@ class AuditFact:
 
 NO_AUDIT = AuditFact(
     status=Status.NOT_RUN,
-    text="No two-world audit of the mechanism is part of this release (`dpsynth audit mechanism` "
-    "makes one). The test suite checks noise, sensitivity and accounting.",
+    text="No two-world audit of the mechanism is part of this release (the command dpsynth audit "
+    "mechanism makes one). The test suite checks noise, sensitivity and accounting.",
 )
 
 

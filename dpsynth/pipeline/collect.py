@@ -112,6 +112,11 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
         [{"before": p, "after": float(q)} for p, q in zip(priors, after, strict=True)],
         POST,
     )
+    b.add(
+        "guarantee.criteria",
+        [{"without": p, "with": promise.success(p)} for p in priors],
+        POST,
+    )
 
 
 def _budget(b: EvidenceBuilder, run: Run) -> None:

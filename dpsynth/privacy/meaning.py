@@ -91,6 +91,18 @@ class Guarantee:
         """
         return float(self._profile.hit_rates(np.array([false_alarm]), self.delta_own)[0])
 
+    def success(self, without: float) -> float:
+        """Return the largest chance to single a unit out, to link to it or to infer its secret.
+
+        All three criteria of the Article 29 Working Party (Opinion 05/2014) ask how likely an
+        output is after which an attacker does something to one unit. What happens without the rows
+        of the unit is the false alarm, so the curve bounds it (docs/accounting.md).
+
+        Args:
+            without: The chance of the same attacker with a release made without the unit's rows.
+        """
+        return self.hit_rate(without)
+
     def trade_off_curve(self, points: int) -> Floats:
         """Return the largest hit rate at equally spaced false alarm rates.
 

@@ -73,3 +73,20 @@ def test_beliefs_follow_bayes() -> None:
 def test_nonsense_is_refused(call: object) -> None:
     with pytest.raises(InputError):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("mu", [0.25, 1.0, 2.0])
+@pytest.mark.parametrize("secrets", [2, 10, 100])
+def test_no_guess_of_a_secret_beats_the_bound(mu: float, secrets: int) -> None:
+    """One row has one of k equally likely secrets and lands in its cell of a noisy histogram.
+
+    The best guess is the highest cell (all else is known). Its exact chance is that of one normal
+    variable, moved by mu, to exceed k - 1 others. A bound for half the noise must fall below it.
+    """
+    x, step = np.linspace(-9.0, 11.0 + mu, 40_001, retstep=True)
+    chance = float(np.sum(norm.pdf(x - mu) * norm.cdf(x) ** (secrets - 1)) * step)
+    promise = meaning.Guarantee.of((), rho=mu**2 / 2, delta_own=0.0, fixed_plan=False)
+    assert chance <= promise.success(1 / secrets)
+    if mu >= 1.0 and secrets >= 10:  # planted: four times too small a price
+        wrong = meaning.Guarantee.of((), rho=mu**2 / 8, delta_own=0.0, fixed_plan=False)
+        assert chance > wrong.success(1 / secrets)

@@ -302,6 +302,9 @@ def adult_values() -> dict[str, Any]:
         "guarantee.hits_at_1_percent": phi(probit(0.01) + mu),
         "guarantee.hits_at_01_percent": phi(probit(0.001) + mu),
         "guarantee.beliefs": beliefs(1.0),
+        "guarantee.criteria": [
+            {"without": p, "with": phi(probit(p) + mu)} for p in (0.01, 0.1, 0.5)
+        ],
         "budget.lineage": "adult-1994",
         "budget.total_epsilon": "3.0",
         "budget.total_delta": "0.000001",
