@@ -36,6 +36,11 @@ COMMANDS = {
         "verify",
         "Check signatures, digests and documents of a bundle, offline.",
     ),
+    "status": Command(
+        "dpsynth.cli.status",
+        "app",
+        "What became of releases: withdrawn, superseded or reviewed, in one signed list.",
+    ),
     "attack": Command(
         "dpsynth.cli.data",
         "attack",

@@ -11,6 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import prompt
+from dpsynth.errors import InputError
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
 from dpsynth.verification import VerificationReport, verify_bundle
@@ -31,24 +32,36 @@ def verify(
     ledger: Annotated[
         str | None, typer.Option("--ledger", help="Also require the ledger head to be in it.")
     ] = None,
+    status: Annotated[
+        Path | None,
+        typer.Option("--status", help="Status list of the issuer: is the release withdrawn?"),
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """Check signatures, digests and documents of a bundle, offline.
 
-    Exit code 0: everything holds. 1: something does not, and the file is named. 6: time or
-    revocation cannot be known here.
+    Exit code 0: everything holds. 1: something does not, and the file is named. 6: time or status
+    cannot be known here.
     """
-    roots = load_roots(trust)
+    roots, at = load_roots(trust), datetime.now(UTC)
+    listed = None if status is None else _content(status)
     if ledger is None:
-        report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC))
+        report = verify_bundle(bundle, roots=roots, at=at, status=listed)
     else:
         with read_ledger(ledger) as book:
-            report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC), ledger=book)
+            report = verify_bundle(bundle, roots=roots, at=at, ledger=book, status=listed)
     if json:
         emit_json(report.to_json())
     else:
         say_report(report)
     raise typer.Exit(report.exit_code)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}).", where=str(path)) from None
 
 
 def say_report(report: VerificationReport) -> None:

@@ -22,6 +22,7 @@ from dpsynth.signing.trial import is_trial
 from dpsynth.verification.evidence import disagreement, facts, value_of
 from dpsynth.verification.part import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, check_part
 from dpsynth.verification.report import Finding, Severity, VerificationReport, shown
+from dpsynth.verification.status import status_findings
 
 
 class LedgerLike(Protocol):
@@ -39,6 +40,7 @@ def verify_bundle(
     *,
     roots: Sequence[x509.Certificate],
     ledger: LedgerLike | None = None,
+    status: bytes | None = None,
     at: datetime | None = None,
 ) -> VerificationReport:
     """Check everything that is signed in a bundle.
@@ -47,6 +49,7 @@ def verify_bundle(
         path: The bundle folder, or its ``public`` (or ``internal``) folder alone.
         roots: What the user trusts; never taken from the bundle.
         ledger: A ledger that must hold the entry which the evidence names, or None.
+        status: The issuer's status list, the bytes of its file, or None.
         at: Time for which certificates must be valid, with a time zone; None means now.
 
     Raises:
@@ -80,6 +83,8 @@ def verify_bundle(
         _check_ledger(parts, ledger, findings)
     for part in parts.values():
         _add_notes(part, at, findings)
+        if part.evidence is not None:
+            findings += status_findings(part.evidence, status, roots=roots, at=at)
     order = list(Severity)
     unique = sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity))
     held = all(finding.severity is not Severity.INVALID for finding in unique)

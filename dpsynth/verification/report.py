@@ -32,8 +32,8 @@ _EXIT_CODES = {
 _SENTENCES = {
     VerificationVerdict.VALID: "everything that was signed holds under a root that you trust.",
     VerificationVerdict.INVALID: "do not rely on this bundle.",
-    VerificationVerdict.INDETERMINATE: "nothing was found to be changed, but the certificate is "
-    "not valid at this time and the signatures carry no trusted time.",
+    VerificationVerdict.INDETERMINATE: "nothing was found to be changed, but whether it can be "
+    "relied on at this time cannot be known from what was given.",
 }
 
 

@@ -60,6 +60,7 @@ def evidence(release: str, issuer: str, files: list[dict[str, Any]]) -> ReleaseE
         "release.id": release,
         "release.issuer": issuer,
         "release.created": "2026-01-01T00:00:00Z",
+        "release.review_by": "2036-01-01",
         "release.status": "released",
         "ledger.head_seq": 7,
         "ledger.head_digest": "ab" * 32,
