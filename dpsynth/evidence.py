@@ -151,6 +151,7 @@ FIELDS: dict[str, Field] = {
     "attacks.profile": Field("quick, full or off", _DECLARED),
     "attacks.results": Field("[AttackResult]", _RAW, False),
     "fidelity.results": Field("[FidelityResult]", _RAW, False),
+    "fidelity.groups": Field("[GroupError], `group` in words in place of its code", _RAW, False),
     "policy.name": Field("policy", _DECLARED),
     "policy.sha256": Field("digest of the policy file", _DECLARED),
     "policy.gates": Field("[{gate, title, limit, value, status, reason}]", _RAW, False),

@@ -20,6 +20,7 @@ from dpsynth.evidence import ReleaseEvidence
 DETAILS_SHOWN = 10  #: further numbers of one result that are printed
 CALLS_SHOWN = 24  #: calls of one stage that are printed
 ENTRIES_SHOWN = 30  #: ledger entries that are printed
+GROUPS_SHOWN = 24  #: groups of people whose errors are printed
 _DIAGNOSTICS = ("distance_to_closest_record", "nearest_neighbour_ratio")
 _CONTROL = "control_"  # prefix of results that check the attacks, not the release
 
@@ -41,11 +42,23 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "fidelity_charts": result_charts(
             e["fidelity.results"], ("synthetic", "noise_floor", "independent")
         ),
+        "groups": _groups(e["fidelity.groups"]),
         "raw_counts": _raw_counts(e["data.raw_counts"]),
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
         "options": sorted(e["synthesizer.options"].items()),
     }
+
+
+def _groups(groups: Results) -> Results:
+    """Return the groups with the largest error beyond sampling, then those without a number."""
+
+    def beyond(group: Mapping[str, Any]) -> float:
+        if group["error"] is None:
+            return -1.0
+        return float(group["error"]) - float(group["floor"] or 0.0)
+
+    return sorted(groups, key=beyond, reverse=True)[:GROUPS_SHOWN]
 
 
 def attack_sections(results: Results) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,13 @@ from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.cli.release import prompt
 from dpsynth.errors import InputError
 from dpsynth.pipeline.attacked import attack_run, write_attack_report
-from dpsynth.pipeline.examine import Tables, attack_tables, measure_tables, read_coded
+from dpsynth.pipeline.examine import (
+    Tables,
+    attack_tables,
+    group_rows,
+    measure_tables,
+    read_coded,
+)
 from dpsynth.pipeline.prepare import load_release_signer
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.results import AttackResult, Result, Status
@@ -165,13 +171,13 @@ def evaluate(
     """Measure fidelity and utility of any generator's output. Raw results: keep them inside."""
     described, codec, tables = _read(train, holdout, synthetic, dictionary)
     with steps(quiet=json) as progress:
-        results = measure_tables(
-            codec, tables, label=described.label, seed=_seed(seed), progress=progress
-        )
+        measured = measure_tables(codec, described, tables, seed=_seed(seed), progress=progress)
+    groups = group_rows(codec, measured.groups)
     if json:
-        emit_json({"results": [asdict(r) for r in results]})
+        emit_json({"results": [asdict(r) for r in measured.results], "groups": groups})
         return
-    _show(results)
+    _show(measured.results)
+    _show_groups(groups)
 
 
 def _report_signer(report: Path | None, key: Path | None, passphrase: Path | None) -> Signer | None:
@@ -221,4 +227,31 @@ def _show(results: Sequence[Result]) -> None:
             for r in results
         ],
         right=(1, 2, 3, 4),
+    )
+
+
+def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    """Show the error within each group of people, where the dictionary names any."""
+    if not groups:
+        return
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
+    show_table(
+        ("group", "real rows", "share", "synthetic", "error", "floor", "AUC lost", "note"),
+        [
+            (
+                f"{g['column']}: {g['group']}",
+                f"{g['train_rows']:,}",
+                number(g["real_share"]),
+                number(g["synthetic_share"]),
+                number(g["error"]),
+                number(g["floor"]),
+                number(g["auc_gap"]),
+                g["reason"],
+            )
+            for g in groups
+        ],
+        right=(1, 2, 3, 4, 5, 6),
     )

@@ -33,7 +33,7 @@ MAX_CLASSES = 20  #: the most frequent ones are kept
 MIN_SCORED = 10  #: rows of a class, and of the rest, in the holdout to be scored
 MIN_FITTED = 10  #: rows of a class in a training table to be learnt at all
 _CATEGORIES = 254  #: most frequent codes of a nominal feature; the rest become one code
-_LEVEL = 0.95
+LEVEL = 0.95
 Codes = NDArray[np.integer[Any]]
 
 
@@ -46,60 +46,138 @@ class _Classes:
     rule: str
 
 
-def train_synthetic_test_real(data: FidelityData, seed: int) -> FidelityResult:
-    """Return the holdout AUC of a model trained on synthetic rows, beside one trained on real rows.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """What the two models say about the holdout rows that have a class, n of them.
+
+    Attributes:
+        rows: Which holdout rows these are, shape (n,).
+        truth: Their classes, shape (n,).
+        synthetic, real: Class scores by the model trained on either table, shape (n, classes).
+        rule: How labels became classes, in words.
+    """
+
+    rows: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    synthetic: NDArray[np.float64]
+    real: NDArray[np.float64]
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """AUC of both models, with half-widths of intervals at 95 %, and the classes it is over."""
+
+    synthetic: float
+    synthetic_half: float
+    real: float
+    real_half: float
+    gap_half: float
+    classes: int
+
+    @property
+    def gap(self) -> float:
+        """What training on synthetic rows costs."""
+        return self.real - self.synthetic
+
+
+def predictions(data: FidelityData, seed: int) -> Predictions | str:
+    """Train the model on synthetic and on real rows and let both score the holdout.
 
     Args:
         data: The coarse tables; `data.label` is what is predicted.
         seed: Draws the training rows where there are more than `MAX_TRAINING_ROWS`.
+
+    Returns:
+        The scores, or why there are none.
     """
     if data.label is None:
-        return inconclusive(NAME, TITLE, "The dictionary declares no label.")
+        return "The dictionary declares no label."
     if len(data.domain) < 2:
-        return inconclusive(NAME, TITLE, "There is no column beside the label.")
+        return "There is no column beside the label."
     classes = _classes(data)
     if classes.count < 2:
-        return inconclusive(NAME, TITLE, "The label has fewer than two classes in training rows.")
+        return "The label has fewer than two classes in training rows."
     test_x, test_y = _split(data, data.holdout, classes)
-    per_class = np.bincount(test_y, minlength=classes.count)
-    enough = (per_class >= MIN_SCORED) & (len(test_y) - per_class >= MIN_SCORED)
-    scored = np.flatnonzero(enough)
-    if not len(scored):
-        return inconclusive(NAME, TITLE, "The holdout has too few rows of two or more classes.")
-    influence, value = {}, {}
+    if not len(_scored(test_y, classes.count)):
+        return "The holdout has too few rows of two or more classes."
+    found = {}
     for source, table in (("synthetic", data.synthetic), ("real", data.train)):
         rng = np.random.default_rng(seed)
         x, y = _split(data, table[rng.permutation(len(table))[:MAX_TRAINING_ROWS]], classes)
-        scores = _scores(data, x, y, test_x, classes.count)
-        value[source], influence[source] = macro_auc(scores, test_y, scored)
-    gap = value["real"] - value["synthetic"]
-    gap_half = _half_width(influence["real"] - influence["synthetic"])
-    real_half = _half_width(influence["real"])
+        found[source] = _scores(data, x, y, test_x, classes.count)
+    labels = data.holdout[:, data.domain.index(data.label)]
+    return Predictions(
+        rows=np.flatnonzero(classes.of_code[labels] >= 0),
+        truth=test_y,
+        synthetic=found["synthetic"],
+        real=found["real"],
+        rule=classes.rule,
+    )
+
+
+def compare(made: Predictions, among: NDArray[np.bool_] | None = None) -> Compared | None:
+    """Return the AUC of both models; None where too few rows have two or more classes.
+
+    Args:
+        made: What the models say.
+        among: Which of the n rows count, shape (n,); None for all.
+    """
+    keep = np.ones(len(made.truth), bool) if among is None else among
+    truth = made.truth[keep]
+    scored = _scored(truth, made.real.shape[1])
+    if not len(scored):
+        return None
+    synthetic, moves = macro_auc(made.synthetic[keep], truth, scored)
+    real, real_moves = macro_auc(made.real[keep], truth, scored)
+    return Compared(
+        synthetic=synthetic,
+        synthetic_half=_half_width(moves),
+        real=real,
+        real_half=_half_width(real_moves),
+        gap_half=_half_width(real_moves - moves),
+        classes=len(scored),
+    )
+
+
+def train_synthetic_test_real(data: FidelityData, made: Predictions | str) -> FidelityResult:
+    """Return the holdout AUC of a model trained on synthetic rows, beside one trained on real rows.
+
+    Args:
+        data: The coarse tables.
+        made: What :func:`predictions` returned for them.
+    """
+    if isinstance(made, str):
+        return inconclusive(NAME, TITLE, made)
+    found = compare(made)
+    if found is None:
+        raise ValueError("predictions without a class that can be scored")
+    classes = made.real.shape[1]
     return FidelityResult(
         name=NAME,
         title=TITLE,
-        value=value["synthetic"],
-        unit="ROC-AUC" if classes.count == 2 else "macro one-against-rest ROC-AUC",
-        interval=_interval(value["synthetic"], _half_width(influence["synthetic"])),
-        n=len(test_y),
-        baseline=value["real"],
+        value=found.synthetic,
+        unit="ROC-AUC" if classes == 2 else "macro one-against-rest ROC-AUC",
+        interval=_interval(found.synthetic, found.synthetic_half),
+        n=len(made.truth),
+        baseline=found.real,
         baseline_title="the same model trained on the real training rows",
         control=0.5,
         control_title="guessing",
         details={
             "label": data.label,
-            "classes": classes.count,
-            "classes_scored": len(scored) if classes.count > 2 else 2,
-            "class_rule": classes.rule,
-            "gap": gap,
-            "gap_low": gap - gap_half,
-            "gap_high": gap + gap_half,
-            "real_low": max(0.0, value["real"] - real_half),
-            "real_high": min(1.0, value["real"] + real_half),
+            "classes": classes,
+            "classes_scored": found.classes if classes > 2 else 2,
+            "class_rule": made.rule,
+            "gap": found.gap,
+            "gap_low": found.gap - found.gap_half,
+            "gap_high": found.gap + found.gap_half,
+            "real_low": max(0.0, found.real - found.real_half),
+            "real_high": min(1.0, found.real + found.real_half),
             "training_rows_at_most": MAX_TRAINING_ROWS,
             "model": "HistGradientBoostingClassifier(random_state=0, max_iter=100)",
         },
-        note=f"Label: {classes.rule}",
+        note=f"Label: {made.rule}",
     )
 
 
@@ -133,13 +211,20 @@ def macro_auc(
     return total / len(scored), influence / len(scored)
 
 
+def _scored(truth: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return the classes that have enough rows, and enough of the others beside them."""
+    per_class = np.bincount(truth, minlength=classes)
+    enough = (per_class >= MIN_SCORED) & (len(truth) - per_class >= MIN_SCORED)
+    return np.flatnonzero(enough)
+
+
 def _half_width(influence: NDArray[np.float64]) -> float:
     sd = math.sqrt(float((influence**2).sum())) / len(influence)
-    return float(stats.norm.isf((1 - _LEVEL) / 2)) * sd
+    return float(stats.norm.isf((1 - LEVEL) / 2)) * sd
 
 
 def _interval(value: float, half: float) -> Interval:
-    return Interval(low=max(0.0, value - half), high=min(1.0, value + half), level=_LEVEL)
+    return Interval(low=max(0.0, value - half), high=min(1.0, value + half), level=LEVEL)
 
 
 def _classes(data: FidelityData) -> _Classes:

@@ -5,14 +5,15 @@ Never true here: that a table which is worse than independent columns passes wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dpsynth.fidelity import correlation, downstream
 from dpsynth.fidelity.api import FidelityData, inconclusive, reference
 from dpsynth.fidelity.correlation import association_difference
-from dpsynth.fidelity.downstream import train_synthetic_test_real
+from dpsynth.fidelity.downstream import predictions, train_synthetic_test_real
 from dpsynth.fidelity.marginals import marginal_distance
+from dpsynth.fidelity.subgroups import GroupError, group_columns, group_errors
 from dpsynth.results import FidelityResult
 
 Progress = Callable[[str], None]
@@ -20,27 +21,49 @@ _WIDTHS = (1, 2, 3)
 _MARGINALS = tuple(f"Fidelity: {width}-way marginals" for width in _WIDTHS)
 _ASSOCIATIONS = "Fidelity: associations"
 _UTILITY = "Utility: train on synthetic, test on real"
+_GROUPS = "Fidelity: groups"
 
 
-def run(data: FidelityData, *, seed: int, progress: Progress | None = None) -> list[FidelityResult]:
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured: numbers about the whole table, and errors within groups; all raw."""
+
+    results: tuple[FidelityResult, ...]
+    groups: tuple[GroupError, ...]
+
+
+def run(
+    data: FidelityData,
+    *,
+    seed: int,
+    groups: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Measured:
     """Run all measures.
 
     Args:
         data: The coarse tables.
         seed: Seed of the noise floor, the independent columns and every subsample.
+        groups: Columns that may name groups of people, by declaration.
         progress: Called with one sentence before each measure.
 
     Returns:
-        `tvd_1way`, `tvd_2way`, `tvd_3way`, `association_difference` and `tstr_auc`, all raw.
+        `tvd_1way`, `tvd_2way`, `tvd_3way`, `association_difference` and `tstr_auc`, and the groups.
     """
     say = progress or _silent
     reason = data.too_little()
     if reason is not None:
-        for step in (*_MARGINALS, _ASSOCIATIONS, _UTILITY):  # progress may not tell how many rows
+        for step in (
+            *_MARGINALS,
+            _ASSOCIATIONS,
+            _UTILITY,
+            _GROUPS,
+        ):  # progress may not tell how many rows
             say(step)
         named = [(f"tvd_{w}way", f"Mean {w}-way total variation distance") for w in _WIDTHS]
         named += [(correlation.NAME, correlation.TITLE), (downstream.NAME, downstream.TITLE)]
-        return [inconclusive(name, title, reason) for name, title in named]
+        none = tuple(inconclusive(name, title, reason) for name, title in named)
+        return Measured(results=none, groups=())
     tables = reference(data, seed)
     results = []
     for width, step in zip(_WIDTHS, _MARGINALS, strict=True):
@@ -51,7 +74,11 @@ def run(data: FidelityData, *, seed: int, progress: Progress | None = None) -> l
     # One-way distances are left out: there independent columns are the noise floor itself.
     results[1:] = [_warned(result) for result in results[1:]]
     say(_UTILITY)
-    return [*results, train_synthetic_test_real(data, seed)]
+    made = predictions(data, seed)
+    results.append(train_synthetic_test_real(data, made))
+    say(_GROUPS)
+    columns = group_columns(data, groups)
+    return Measured(results=tuple(results), groups=tuple(group_errors(data, tables, columns, made)))
 
 
 def _warned(result: FidelityResult) -> FidelityResult:

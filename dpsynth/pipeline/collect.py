@@ -14,6 +14,7 @@ from typing import Any
 from dpsynth.errors import InputError
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
 from dpsynth.pipeline import published, wording
+from dpsynth.pipeline.examine import group_rows
 from dpsynth.pipeline.state import Run
 from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
 from dpsynth.privacy.losses import group_loss
@@ -275,6 +276,7 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
     b.add("attacks.profile", run.plan.settings.attacks, DECLARED)
     b.add("attacks.results", [plain(asdict(r)) for r in run.examined.attacks], RAW)
     b.add("fidelity.results", [plain(asdict(r)) for r in run.examined.fidelity], RAW)
+    b.add("fidelity.groups", group_rows(run.plan.codec, run.examined.groups), RAW)
     b.add("policy.name", run.plan.policy.name, DECLARED)
     b.add("policy.sha256", run.plan.policy.digest, DECLARED)
     b.add("policy.gates", [plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)

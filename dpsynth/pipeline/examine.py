@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth import attacks, fidelity
 from dpsynth.errors import InputError
-from dpsynth.results import AttackResult, FidelityResult
+from dpsynth.results import AttackResult, plain
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.declared import Dictionary, Role
 from dpsynth.sources.files import open_source
@@ -79,9 +80,14 @@ def attack_tables(
 
 
 def measure_tables(
-    codec: Codec, tables: Tables, *, label: str | None, seed: int, progress: Progress
-) -> list[FidelityResult]:
-    """Run fidelity and utility at the declared bins of the dictionary."""
+    codec: Codec, dictionary: Dictionary, tables: Tables, *, seed: int, progress: Progress
+) -> fidelity.Measured:
+    """Run fidelity and utility at the declared bins of the dictionary.
+
+    Groups of people are the values of quasi-identifiers and sensitive columns that have few.
+    """
+    label = dictionary.label
+    roles = (Role.QUASI_IDENTIFIER, Role.SENSITIVE)
     data = fidelity.FidelityData(
         domain=codec.coarse_domain,
         train=codec.coarsen(tables.train),
@@ -89,7 +95,19 @@ def measure_tables(
         synthetic=codec.coarsen(tables.synthetic),
         label=label if label in codec.domain.names else None,
     )
-    return fidelity.run(data, seed=seed, progress=progress)
+    groups = [column.name for column in dictionary.columns if column.role in roles]
+    return fidelity.run(data, seed=seed, groups=groups, progress=progress)
+
+
+def group_rows(codec: Codec, groups: Sequence[fidelity.GroupError]) -> list[dict[str, Any]]:
+    """Return errors within groups as plain values, each group in the words of the dictionary."""
+    rows = []
+    for group in groups:
+        fine = np.flatnonzero(codec.coarse[group.column] == group.code).tolist()
+        found = plain(asdict(group))
+        del found["code"]
+        rows.append({**found, "group": codec.describe_all(group.column, fine)})
+    return rows
 
 
 def read_coded(path: Path, dictionary: Dictionary, codec: Codec) -> Rows:

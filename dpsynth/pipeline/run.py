@@ -185,14 +185,13 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
         if profile != "off"
         else []
     )
-    measured = measure_tables(
-        plan.codec, tables, label=plan.dictionary.label, seed=seed, progress=progress
-    )
+    measured = measure_tables(plan.codec, plan.dictionary, tables, seed=seed, progress=progress)
     progress("Checking the constraints of the dictionary")
     text = {name: fitted.text.column(name).to_pylist() for name in fitted.text.column_names}
     return Examined(
         attacks=tuple(attacked),
-        fidelity=tuple(measured),
+        fidelity=measured.results,
+        groups=measured.groups,
         constraints=tuple(
             violation_rates(plan.dictionary.constraints, text, reading_of(plan.dictionary))
         ),

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.fidelity import GroupError
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.published import PublishedError
 from dpsynth.policy import Verdict
@@ -65,10 +66,11 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """Attack, fidelity and constraint results."""
+    """Attack, fidelity, group and constraint results."""
 
     attacks: tuple[AttackResult, ...]
     fidelity: tuple[FidelityResult, ...]
+    groups: tuple[GroupError, ...]
     constraints: Sequence[Mapping[str, object]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from dpsynth.errors import InputError
 from dpsynth.fidelity import counting
 from dpsynth.fidelity.api import FidelityData, column_sets, reference
 from dpsynth.fidelity.correlation import association_difference, cramers_v
-from dpsynth.fidelity.downstream import macro_auc, train_synthetic_test_real
+from dpsynth.fidelity.downstream import macro_auc, predictions, train_synthetic_test_real
 from dpsynth.fidelity.marginals import marginal_distance
 from dpsynth.results import Disclosure, FidelityResult, Status
 from dpsynth.schema.domain import Attribute, Domain
@@ -52,7 +53,11 @@ def shuffled(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permuted(table(3000, 1), axis=0)
 
 
-def by_name(results: list[FidelityResult]) -> dict[str, FidelityResult]:
+def tstr(given: FidelityData) -> FidelityResult:
+    return train_synthetic_test_real(given, predictions(given, 1))
+
+
+def by_name(results: Sequence[FidelityResult]) -> dict[str, FidelityResult]:
     return {result.name: result for result in results}
 
 
@@ -96,23 +101,23 @@ def test_marginal_distance_equals_a_direct_computation(width: int) -> None:
 
 def test_the_training_rows_themselves_have_distance_zero() -> None:
     given = data(synthetic=table(3000, 1))
-    results = by_name(fidelity.run(given, seed=5))
+    results = by_name(fidelity.run(given, seed=5).results)
     for name in ("tvd_1way", "tvd_2way", "tvd_3way", "association_difference"):
         assert results[name].value == 0.0
         assert 0.0 < results[name].baseline < results["tvd_3way"].control
 
 
 def test_independent_columns_are_named_as_such() -> None:
-    results = by_name(fidelity.run(data(synthetic=shuffled(6)), seed=6))
+    results = by_name(fidelity.run(data(synthetic=shuffled(6)), seed=6).results)
     for name in ("tvd_2way", "tvd_3way", "association_difference"):
         close = abs(results[name].value / results[name].control - 1)
         assert close < 0.15
     noise = np.random.default_rng(7)
     random = np.stack([noise.integers(0, a.size, 2000) for a in DOMAIN], axis=1)
-    worse = by_name(fidelity.run(data(synthetic=random), seed=6))
+    worse = by_name(fidelity.run(data(synthetic=random), seed=6).results)
     assert "too small for this epsilon" in worse["tvd_2way"].note
     assert worse["tvd_2way"].details["worse_than_independent"] == 1
-    good = by_name(fidelity.run(data(), seed=6))
+    good = by_name(fidelity.run(data(), seed=6).results)
     assert "too small" not in " ".join(r.note for r in good.values())
 
 
@@ -172,18 +177,18 @@ def test_macro_auc_equals_sklearn_and_delong_matches_resampling() -> None:
 
 
 def test_training_on_fresh_rows_is_as_good_as_on_real_ones() -> None:
-    found = train_synthetic_test_real(data(), 1)
+    found = tstr(data())
     assert found.value == pytest.approx(found.baseline, abs=0.03)
     assert found.value > 0.8
     assert found.interval.low < found.value < found.interval.high
     assert found.details["gap_low"] < found.details["gap"] < found.details["gap_high"]
-    lost = train_synthetic_test_real(data(synthetic=shuffled(11)), 1)
+    lost = tstr(data(synthetic=shuffled(11)))
     assert lost.value < 0.65
     assert lost.details["gap_low"] > 0.1
 
 
 def test_every_result_is_raw_and_finite() -> None:
-    for result in fidelity.run(data(), seed=12):
+    for result in fidelity.run(data(), seed=12).results:
         assert result.status is Status.OK
         assert result.disclosure is Disclosure.RAW
         assert result.baseline is not None
@@ -193,7 +198,7 @@ def test_every_result_is_raw_and_finite() -> None:
 
 def test_seeds_of_any_size_stay_text() -> None:
     """Canonical JSON refuses integers past 2**53."""
-    for result in fidelity.run(data(), seed=2**62 + 1):
+    for result in fidelity.run(data(), seed=2**62 + 1).results:
         assert all(not isinstance(v, int) or abs(v) < 2**53 for v in result.details.values())
 
 
@@ -209,11 +214,11 @@ def test_three_classes_and_a_class_that_synthetic_lacks() -> None:
     given = FidelityData(
         domain=domain, train=rows(900, 1), holdout=rows(600, 2), synthetic=synthetic, label="label"
     )
-    full = train_synthetic_test_real(given, 1)
+    full = tstr(given)
     assert full.unit.startswith("macro")
     assert full.value == pytest.approx(1.0)
     lacking = replace(given, synthetic=synthetic[synthetic[:, 2] < 2])
-    assert train_synthetic_test_real(lacking, 1).value < 0.95
+    assert tstr(lacking).value < 0.95
 
 
 def test_numeric_label_is_split_at_the_training_median() -> None:
@@ -232,7 +237,7 @@ def test_numeric_label_is_split_at_the_training_median() -> None:
     given = FidelityData(
         domain=domain, train=rows(800, 1), holdout=rows(500, 2), synthetic=rows(800, 3), label="pay"
     )
-    found = train_synthetic_test_real(given, 1)
+    found = tstr(given)
     assert found.value > 0.99
     assert "median" in found.note
     assert found.n < 500  # rows without a value are left out
@@ -242,8 +247,8 @@ def test_rare_missing_labels_are_left_out_and_frequent_ones_are_a_class() -> Non
     rare, often = table(3000, 1), table(3000, 1)
     rare[:10, 3] = 2
     often[:300, 3] = 2
-    assert train_synthetic_test_real(data(train=rare), 1).details["classes"] == 2
-    assert train_synthetic_test_real(data(train=often), 1).details["classes"] == 3
+    assert tstr(data(train=rare)).details["classes"] == 2
+    assert tstr(data(train=often)).details["classes"] == 3
 
 
 def test_features_with_very_many_codes_are_grouped() -> None:
@@ -261,7 +266,7 @@ def test_features_with_very_many_codes_are_grouped() -> None:
         synthetic=rows(2000, 3),
         label="label",
     )
-    assert train_synthetic_test_real(given, 1).value > 0.7
+    assert tstr(given).value > 0.7
 
 
 @pytest.mark.parametrize(
@@ -274,18 +279,18 @@ def test_features_with_very_many_codes_are_grouped() -> None:
     ],
 )
 def test_downstream_is_inconclusive_with_a_reason(change, words: str) -> None:
-    found = train_synthetic_test_real(data(**change), 1)
+    found = tstr(data(**change))
     assert found.status is Status.INCONCLUSIVE
     assert words in found.reason
 
 
 def test_synthetic_of_one_class_scores_like_guessing() -> None:
-    assert train_synthetic_test_real(data(synthetic=table(500, 1) * [1, 1, 1, 0]), 1).value == 0.5
+    assert tstr(data(synthetic=table(500, 1) * [1, 1, 1, 0])).value == 0.5
 
 
 @pytest.mark.parametrize("name", ["train", "synthetic"])
 def test_empty_tables_are_inconclusive(name: str) -> None:
-    results = fidelity.run(data(**{name: table(0, 1)}), seed=1)
+    results = fidelity.run(data(**{name: table(0, 1)}), seed=1).results
     assert [r.status for r in results] == [Status.INCONCLUSIVE] * 5
     assert all("no rows" in r.reason for r in results)
 
@@ -293,7 +298,7 @@ def test_empty_tables_are_inconclusive(name: str) -> None:
 def test_narrow_tables_are_inconclusive_where_they_must_be() -> None:
     rows = table(300, 1)[:, :1]
     one = FidelityData(domain=DOMAIN.project(["a"]), train=rows, holdout=rows, synthetic=rows)
-    results = by_name(fidelity.run(one, seed=1))
+    results = by_name(fidelity.run(one, seed=1).results)
     assert results["tvd_1way"].status is Status.OK
     for name in ("tvd_2way", "tvd_3way", "association_difference", "tstr_auc"):
         assert results[name].status is Status.INCONCLUSIVE
@@ -316,7 +321,7 @@ def test_bad_input_is_refused(change, words: str) -> None:
 def test_progress_is_told_before_each_measure() -> None:
     told: list[str] = []
     fidelity.run(data(), seed=1, progress=told.append)
-    assert len(told) == 5
+    assert len(told) == 6
 
 
 def test_progress_does_not_tell_whether_there_are_rows() -> None:

@@ -59,6 +59,20 @@ def beliefs(epsilon: float) -> list[dict[str, float]]:
     return [{"before": p, "after": p * odds / (1 - p + p * odds)} for p in (0.01, 0.1, 0.5)]
 
 
+def group(
+    column: str, name: str, rows: int, share: float, error: float | None, floor: float | None
+) -> dict[str, Any]:
+    known = error is not None
+    return {
+        "column": column, "group": name, "train_rows": rows, "holdout_rows": rows // 4,
+        "synthetic_rows": rows, "real_share": share, "synthetic_share": share + 0.002,
+        "status": "ok" if known else "inconclusive",
+        "reason": "" if known else "It has fewer than 30 training rows.",
+        "error": error, "floor": floor, "auc_gap": 0.021 if known else None,
+        "auc_gap_interval": interval(0.004, 0.038) if known else None,
+    }  # fmt: skip
+
+
 def attack(name: str, title: str, value: float | None, unit: str, **more: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "name": name,
@@ -397,6 +411,11 @@ def adult_values() -> dict[str, Any]:
         "attacks.profile": "quick",
         "attacks.results": attacks(),
         "fidelity.results": fidelities(),
+        "fidelity.groups": [
+            group("sex", "Female", 10771, 0.331, 0.034, 0.011),
+            group("sex", "Male", 21790, 0.669, 0.021, 0.009),
+            group("race", "Other", 21, 0.001, None, None),
+        ],
         "policy.name": "default",
         "policy.sha256": digest("policy"),
         "policy.gates": [
