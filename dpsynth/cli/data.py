@@ -140,7 +140,8 @@ def attack(
                 results,
                 profile=profile,
                 seed=chosen,
-                signed=signer is not None,
+                will_be_signed=signer is not None,
+                claim=claim,
             )
             write_attack_report(run, report, signer)
     if json:
