@@ -160,6 +160,8 @@ def too_little(data: AttackData) -> str | None:
     first = data.train[0]
     if (data.train == first).all() and (data.holdout == first).all():
         return "All real rows are the same: members and non-members cannot be told apart."
+    if (data.synthetic == data.synthetic[0]).all():
+        return "All synthetic rows are the same: nothing in them could point at a training row."
     return None
 
 

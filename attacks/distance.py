@@ -30,6 +30,7 @@ from dpsynth.results import AttackResult, Interval
 
 NOTE = "A diagnostic that detects copies; not evidence of privacy, whatever its value."
 _Z = normal_quantile((1.0 - LEVEL) / 2.0)
+_NO_SPREAD = 1e-12
 _POWER = 0.8  # power at which detection limits are stated
 
 
@@ -55,6 +56,12 @@ class DistanceShare:
         count = len(data.synthetic)
         share = float(weights[:size].sum()) / count
         sd = hub_sd(weights)
+        if normal_tail(0.5 / sd) >= ALPHA:
+            return inconclusive(
+                self,
+                "Too few real rows are nearest to synthetic ones: even if all of them were "
+                f"training rows, no test could reject at {ALPHA}.",
+            )
         p_value = normal_tail((share - 0.5) / sd)
         held = weights[size:]
         half = float(held[: size // 2].sum())
@@ -111,8 +118,10 @@ class DistanceRatio:
         others = ratios(data, data.holdout)
         both = np.concatenate([members, others])
         null_sd = float(both.std(ddof=1)) * math.sqrt(2.0 / size)
+        if null_sd <= _NO_SPREAD:
+            return inconclusive(self, "Every real row has the same ratio: nothing differs.")
         value = float(others.mean() - members.mean())
-        p_value = normal_tail(value / null_sd) if null_sd > 0 else 1.0
+        p_value = normal_tail(value / null_sd)
         sd = math.sqrt((float(members.var(ddof=1)) + float(others.var(ddof=1))) / size)
         limit = (normal_quantile(ALPHA) + normal_quantile(1.0 - _POWER)) * null_sd
         half = size // 2

@@ -66,8 +66,6 @@ class Inference:
         reason = too_little(data)
         if reason is None and len(data.domain) < 2:
             reason = "A guess needs a second column."
-        if reason is None and len(data.synthetic) < 2:
-            reason = "With one synthetic row every guess is the same."
         if reason is not None:
             return inconclusive(self, reason)
         data = equal_tables(data, seed)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import ALPHA, LEVEL, Attack, inconclusive, verdict_of
 from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.roc import roc_curve
 from dpsynth.attacks.stats import (
     auc,
     clopper_pearson,
@@ -153,6 +154,7 @@ def membership_result(
         verdict=judged_verdict(p_value, claim_p),
         details=facts,
         note=note + (" The rates lie above what the claim allows." if over else ""),
+        roc=roc_curve(members, others),
     )
 
 

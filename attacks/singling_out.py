@@ -112,7 +112,7 @@ class SinglingOutUnivariate:
             data: The tables; members and non-members are cut to equal numbers.
             seed: Draws the rows that are kept, the predicates and the baseline.
         """
-        reason = too_little(data) or _too_few(data)
+        reason = too_little(data)
         if reason is not None:
             return inconclusive(self, reason)
         data = equal_tables(data, seed)
@@ -149,7 +149,7 @@ class SinglingOutMultivariate:
             data: The tables; members and non-members are cut to equal numbers.
             seed: Draws the rows that are kept, the predicates and the baseline.
         """
-        reason = too_little(data) or _too_few(data)
+        reason = too_little(data)
         if reason is None and len(data.domain) < 2:
             reason = "A conjunction needs two columns."
         if reason is not None:
@@ -282,10 +282,6 @@ def _judge(
         },
         note="A predicate can isolate a row by chance; only an excess over held-out rows counts.",
     )
-
-
-def _too_few(data: AttackData) -> str | None:
-    return None if len(data.synthetic) > 1 else "In a table of one row every value occurs once."
 
 
 def _some_columns(rng: np.random.Generator, count: int, width: int, few: int, many: int) -> Numbers:

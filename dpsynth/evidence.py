@@ -76,6 +76,9 @@ FIELDS: dict[str, Field] = {
     ),
     "guarantee.tail_probability": Field("bound on P[privacy loss > epsilon]", _PUBLIC),
     "guarantee.curve": Field("[[false alarm rate, largest hit rate], ...]", _PUBLIC),
+    "guarantee.curve_low": Field(
+        "[[false alarm rate, largest hit rate], ...] at ten rates per decade from 0.0001", _PUBLIC
+    ),
     "guarantee.right_guesses": Field("largest share of right guesses from a fair coin", _PUBLIC),
     "guarantee.hits_at_1_percent": Field("largest hit rate at 1 % false alarms", _PUBLIC),
     "guarantee.hits_at_01_percent": Field("largest hit rate at 0.1 % false alarms", _PUBLIC),

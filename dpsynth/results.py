@@ -110,6 +110,41 @@ class AttackVerdict(StrEnum):
     NOT_RUN = "not run"
 
 
+#: False-positive rates at which ROC curves and the ceilings of claims are written down.
+FALSE_POSITIVE_RATES = tuple(round(10.0 ** (k / 10.0 - 4.0), 6) for k in range(41))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roc:
+    """The ROC curve of an attack that scores rows, on a fixed grid, inside a simultaneous band.
+
+    Attributes:
+        points: (false-positive rate, true-positive rate, low, high) at those of
+            `FALSE_POSITIVE_RATES` that are no less than one non-member in all. The true-positive
+            rate is the largest that was reached with at most that rate of false positives.
+        level: Confidence that the true curve runs from low to high at all points at once.
+        members: Members that were scored.
+        non_members: Non-members that were scored.
+        reason: Why there are no points; empty where there are.
+    """
+
+    points: tuple[tuple[float, float, float, float], ...] = ()
+    level: float
+    members: int
+    non_members: int
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a missing curve without a reason, and a curve that falls or leaves its band."""
+        if bool(self.points) == bool(self.reason):
+            raise ValueError("a ROC curve has points or a reason why it has none")
+        for before, after in zip(self.points, self.points[1:], strict=False):
+            if any(b > a for b, a in zip(before, after, strict=True)):
+                raise ValueError("a ROC curve and its band never fall")
+        if any(not 0.0 <= low <= rate <= high <= 1.0 for _, rate, low, high in self.points):
+            raise ValueError("a ROC curve lies inside its band")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttackResult(Result):
     """One attack: members against non-members, with a p-value under "members are like others".
@@ -121,6 +156,7 @@ class AttackResult(Result):
         alpha: Significance level used for the verdict, fixed before the run.
         detection_limit: In words: the smallest leak that this run could have seen.
         verdict: See :class:`AttackVerdict`.
+        roc: The whole curve of an attack that scores rows, else None.
     """
 
     members: int = 0
@@ -129,6 +165,7 @@ class AttackResult(Result):
     alpha: float = 1e-3
     detection_limit: str = ""
     verdict: AttackVerdict = AttackVerdict.NOT_RUN
+    roc: Roc | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +185,15 @@ def decimal_string(number: float) -> str:
     if not math.isfinite(number):
         raise InputError("Only finite numbers can be written down.")
     return format(Decimal(repr(float(number))), "f")
+
+
+def rounded_up(bound: float) -> float:
+    """Return a bound in [0, 1] rounded up to six decimals: a rounded bound is still a bound.
+
+    >>> rounded_up(0.0002718281)
+    0.000272
+    """
+    return min(1.0, math.ceil(bound * 1e6) / 1e6)
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from dpsynth.reports import numbers
-from dpsynth.reports.report_view import attack_sections
+from dpsynth.reports.attack_sections import attack_sections
 from dpsynth.reports.text import say
 from markupsafe import Markup
 
@@ -25,6 +25,21 @@ class AttackedFile:
     name: str
     sha256: str
     rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedClaim:
+    """What the supplier claims of one row.
+
+    Attributes:
+        epsilon: Claimed epsilon.
+        delta: Claimed delta.
+        ceiling: [[false-positive rate, largest true-positive rate], ...], rounded up.
+    """
+
+    epsilon: float
+    delta: float
+    ceiling: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +56,7 @@ class AttackRun:
         created: When it was run; aware.
         version: Version of dpsynth.
         signed: Whether the document gets a signature.
+        claim: What the supplier claims, or None.
         results: Results of the suite, as plain mappings.
     """
 
@@ -53,12 +69,18 @@ class AttackRun:
     created: datetime
     version: str
     signed: bool
+    claim: StatedClaim | None
     results: Sequence[Mapping[str, Any]]
 
 
 def attack_report(run: AttackRun) -> dict[str, Any]:
     """Return what the template needs beside the run."""
-    sections = attack_sections(run.results)
+    claim = run.claim
+    sections = attack_sections(
+        run.results,
+        ceiling={} if claim is None else {rate: most for rate, most in claim.ceiling},
+        claim=None if claim is None else _claimed(claim),
+    )
     findings = [*sections["attacks"], *sections["diagnostics"]]
     verdicts = [r["verdict"] for r in findings]
     leaks = [r["title"] for r in findings if r["verdict"] == "leak found"]
@@ -86,4 +108,17 @@ def _identity(run: AttackRun) -> list[tuple[Markup, str | Markup]]:
         (say("attacked.profile"), run.profile),
         (say("attacked.seed"), str(run.seed)),
         (say("attacked.columns"), str(run.columns)),
+        (
+            say("attacked.claim"),
+            say("attacked.no_claim") if run.claim is None else _claimed(run.claim),
+        ),
     ]
+
+
+def _claimed(claim: StatedClaim) -> Markup:
+    """Return a claim in words."""
+    return say(
+        "attacked.stated",
+        epsilon=numbers.setting(claim.epsilon),
+        delta=numbers.setting(claim.delta),
+    )

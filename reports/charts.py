@@ -68,10 +68,13 @@ def rect(x: float, y: float, w: float, h: float, *, fill: str, stroke: str = "no
     )
 
 
-def path(points: Sequence[Point], *, stroke: str, width: float, fill: str = "none") -> str:
+def path(
+    points: Sequence[Point], *, stroke: str, width: float, fill: str = "none", dash: str = ""
+) -> str:
     """Return a polyline through points."""
     steps = " ".join(f"{'M' if i == 0 else 'L'}{x:.2f} {y:.2f}" for i, (x, y) in enumerate(points))
-    return f'<path d="{steps}" fill="{fill}" stroke="{stroke}" stroke-width="{width:g}"/>'
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'<path d="{steps}" fill="{fill}" stroke="{stroke}" stroke-width="{width:g}"{dashes}/>'
 
 
 def mark(shape: str, x: float, y: float, r: float) -> str:
@@ -269,26 +272,27 @@ def _key(key: Sequence[str], rows: Sequence[Row]) -> list[str]:
     x = 8.0
     for shape, text, present in zip(("dot", "box", "diamond"), key, shown, strict=True):
         if present:
-            parts += [mark(shape, x + 4, 7, 3.6), label(x + 12, 10, text, size=9, limit=48)]
-            x += 34 + 4.5 * min(len(text), 48)
+            parts += [mark(shape, x + 4, 7, 3.6), label(x + 12, 10, text, size=9, limit=54)]
+            x += 34 + 4.5 * min(len(text), 54)
     return parts
 
 
 def _words(rows: Sequence[Row], unit: str, key: Sequence[str]) -> str:
     said = []
     for row in rows:
-        text = f"{printable(row.title, 80)}: {key[0]} {_said(row.value)}"
+        text = f"{printable(row.title, 80)}: {key[0]} {spoken(row.value)}"
         if row.interval is not None:
-            text += f" ({_said(row.interval[0])} to {_said(row.interval[1])})"
+            text += f" ({spoken(row.interval[0])} to {spoken(row.interval[1])})"
         if row.baseline is not None:
-            text += f", {key[1]} {_said(row.baseline)}"
+            text += f", {key[1]} {spoken(row.baseline)}"
         if row.control is not None:
-            text += f", {key[2]} {_said(row.control)}"
+            text += f", {key[2]} {spoken(row.control)}"
         said.append(text)
     return f"{printable(unit, 80)}. {'; '.join(said)}."
 
 
-def _said(value: float) -> str:
+def spoken(value: float) -> str:
+    """Return a measured number for an alternative text, which has no markup."""
     shown = number(value)
     return f"{value:.2e}" if isinstance(shown, Markup) else shown
 

@@ -71,6 +71,7 @@ def _render(template: str, evidence: Any, view: dict[str, Any]) -> str:
         "fonts": Markup(FONT_SCHEME),  # noqa: S704 (a constant)
         "anchor": SIGNATURE_ANCHOR,
         "number": numbers.number,
+        "p_value": numbers.p_value,
         "setting": numbers.setting,
         "grouped": numbers.grouped,
         "hundredths": numbers.hundredths,

@@ -86,6 +86,11 @@ def number(value: float | int | str | None, digits: int = 3) -> str | Markup:
     return f"{value:,.{places}f}".replace("-", "−")
 
 
+def p_value(value: float | None) -> str | Markup:
+    """Return a p-value; one that a float cannot hold is below a power of ten, never 0."""
+    return Markup("&lt; 10<sup>−300</sup>") if value == 0 else number(value)
+
+
 def setting(value: float) -> str | Markup:
     """Return a declared number as it was declared, without padding: 0.001."""
     return f"{value:g}" if abs(value) >= _TINY else number(value)

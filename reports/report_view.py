@@ -1,8 +1,6 @@
 """What the internal report shows beside what it shares with the certificate.
 
-Verdicts, calls and results are arranged here, never judged: the policy judged them. Results that
-check the attacks themselves are kept apart from results about the release, and distances from
-attacks.
+Verdicts, calls and results are arranged here, never judged: the policy judged them.
 """
 
 from __future__ import annotations
@@ -10,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dpsynth.reports import charts, numbers
-from dpsynth.reports.text import plain, printable, say, word, words
+from dpsynth.reports import numbers
+from dpsynth.reports.attack_sections import CONTROL, attack_sections
+from dpsynth.reports.result_view import result_charts, shown_result
+from dpsynth.reports.text import printable, say, word, words
 from dpsynth.reports.views import UNIT_LIMIT, identity, names, shared, terms
 from markupsafe import Markup
 
 from dpsynth.evidence import ReleaseEvidence
 
-DETAILS_SHOWN = 10  #: further numbers of one result that are printed
 CALLS_SHOWN = 24  #: calls of one stage that are printed
 ENTRIES_SHOWN = 30  #: ledger entries that are printed
 GROUPS_SHOWN = 24  #: groups of people whose errors are printed
-_DIAGNOSTICS = ("distance_to_closest_record", "nearest_neighbour_ratio")
-_CONTROL = "control_"  # prefix of results that check the attacks, not the release
-
-Results = Sequence[Mapping[str, Any]]
 
 
 def report(e: ReleaseEvidence) -> dict[str, Any]:
     """Return what the internal report's template needs beside the evidence."""
-    fidelity = [_result(r) for r in e["fidelity.results"]]
+    fidelity = [shown_result(r) for r in e["fidelity.results"]]
     return {
         **shared(e),
         "identity": identity(e),
@@ -37,7 +32,11 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "refused": not e["policy.verdict"]["passed"],
         "summary": _summary(e),
         "calls": _calls(e["accounting.calls"]),
-        **attack_sections(e["attacks.results"]),
+        **attack_sections(
+            e["attacks.results"],
+            ceiling=dict(e["guarantee.curve_low"]),
+            claim=say("roc.claim_release"),
+        ),
         "fidelity": fidelity,
         "fidelity_charts": result_charts(
             e["fidelity.results"], ("synthetic", "noise_floor", "independent")
@@ -50,7 +49,7 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
     }
 
 
-def _groups(groups: Results) -> Results:
+def _groups(groups: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the groups with the largest error beyond sampling, then those without a number."""
 
     def beyond(group: Mapping[str, Any]) -> float:
@@ -61,22 +60,9 @@ def _groups(groups: Results) -> Results:
     return sorted(groups, key=beyond, reverse=True)[:GROUPS_SHOWN]
 
 
-def attack_sections(results: Results) -> dict[str, Any]:
-    """Return attacks, distance diagnostics and controls of a suite, each with its charts."""
-    attacks, diagnostics, controls = _sorted_attacks(results)
-    keys = ("measured", "baseline", "control")
-    return {
-        "attacks": [_result(r) for r in attacks],
-        "attack_charts": result_charts(attacks, keys),
-        "controls": [_result(r) for r in controls],
-        "diagnostics": [_result(r) for r in diagnostics],
-        "diagnostic_charts": result_charts(diagnostics, keys),
-    }
-
-
 def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     """Return the verdict matrix: (topic, status, text)."""
-    results = [r for r in e["attacks.results"] if not r["name"].startswith(_CONTROL)]
+    results = [r for r in e["attacks.results"] if not r["name"].startswith(CONTROL)]
     verdicts = [r["verdict"] for r in results]
     leaks, quiet, within = (
         verdicts.count(v)
@@ -175,79 +161,7 @@ def _sensitivity(call: Mapping[str, Any]) -> str | int:
     return call.get("sensitivity", 1) if square is None else f"√{square}"
 
 
-def _sorted_attacks(
-    results: Results,
-) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Split results into attacks, distance diagnostics and controls of the suite."""
-    controls = [r for r in results if r["name"].startswith(_CONTROL)]
-    diagnostics = [r for r in results if r["name"] in _DIAGNOSTICS]
-    rest = [r for r in results if r not in controls and r not in diagnostics]
-    return rest, diagnostics, controls
-
-
 def _raw_counts(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     known = list(words("counts"))
     order = sorted(counts, key=lambda name: (known.index(name) if name in known else 99, name))
     return [(word("counts", name), counts[name]) for name in order]
-
-
-def _result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one result with its interval and its further numbers in words."""
-    interval = result["interval"]
-    shown: Markup | str = ""
-    if interval is not None:
-        shown = say(
-            "report.level",
-            level=f"{100 * interval['level']:g}",
-            low=numbers.number(interval["low"]),
-            high=numbers.number(interval["high"]),
-        )
-    details = [
-        Markup("{}: {}").format(printable(str(k).replace("_", " "), 60), _detail(v))
-        for k, v in sorted(result["details"].items(), key=lambda item: ("[" in item[0], item[0]))
-    ]
-    hidden = len(details) - DETAILS_SHOWN
-    if hidden > 0:
-        details = [*details[:DETAILS_SHOWN], say("common.more", n=hidden)]
-    return {**result, "interval_text": shown, "details_text": Markup("; ").join(details)}
-
-
-def _detail(value: float | int | str | None) -> str | Markup:
-    return printable(value, 120) if isinstance(value, str) else numbers.number(value)
-
-
-def result_charts(results: Results, key: Sequence[str]) -> list[Markup]:
-    """Return one dot chart for each unit among results that have a value."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for result in results:
-        if result["status"] == "ok":
-            groups.setdefault(result["unit"], []).append(result)
-    drawn = []
-    for unit, group in groups.items():
-        rows = [
-            charts.Row(
-                title=result["title"],
-                value=result["value"],
-                interval=_bounds(result["interval"]),
-                baseline=result["baseline"],
-                control=result["control"],
-            )
-            for result in group
-        ]
-        words = [plain(f"chart.{key[0]}")] + [
-            _common(group, which, plain(f"chart.{name}"))
-            for which, name in (("baseline", key[1]), ("control", key[2]))
-        ]
-        drawn.append(charts.dot_chart(rows, unit=unit or "value", key=words))
-    return drawn
-
-
-def _bounds(interval: Mapping[str, float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (interval["low"], interval["high"])
-
-
-def _common(group: Sequence[Mapping[str, Any]], which: str, otherwise: str) -> str:
-    """Return the one title that all results of a group give to a reference, or a general word."""
-    titles = {r[f"{which}_title"] for r in group if r[which] is not None}
-    only = titles.pop() if len(titles) == 1 else ""
-    return printable(only, 48) if only else otherwise

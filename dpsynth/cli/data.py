@@ -146,7 +146,8 @@ def attack(
                 results,
                 profile=profile,
                 seed=chosen,
-                signed=signer is not None,
+                will_be_signed=signer is not None,
+                claim=claim,
             )
             write_attack_report(run, report, signer)
     if json:
@@ -211,23 +212,38 @@ def _show(results: Sequence[Result]) -> None:
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.4f}"
 
+    def outcome(result: Result) -> str:
+        if isinstance(result, AttackResult):
+            return result.verdict.value
+        return "" if result.status is Status.OK else result.status.value.replace("_", " ")
+
     show_table(
         ("test", "value", "interval", "reference", "control", "verdict"),
         [
             (
                 r.title,
-                number(r.value),
-                f"{r.interval.low:.4f} to {r.interval.high:.4f}" if r.interval else "",
-                number(r.baseline),
-                number(r.control),
-                r.verdict.value
-                if isinstance(r, AttackResult)
-                else (r.reason if r.status is not Status.OK else ""),
+                *(
+                    (
+                        number(r.value),
+                        f"{r.interval.low:.4f} to {r.interval.high:.4f}" if r.interval else "",
+                        number(r.baseline),
+                        number(r.control),
+                    )
+                    if r.status is Status.OK
+                    else ("",) * 4
+                ),
+                outcome(r),
             )
             for r in results
         ],
         right=(1, 2, 3, 4),
     )
+    reasons: dict[str, list[str]] = {}
+    for r in results:
+        if r.status is not Status.OK:
+            reasons.setdefault(r.reason, []).append(r.title)
+    for reason, titles in reasons.items():
+        say(f"{f'{len(titles)} tests' if len(titles) > 1 else titles[0]}: {reason}")
 
 
 def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:

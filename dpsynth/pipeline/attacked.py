@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from dpsynth.attacks import Claim
 from dpsynth.newfile import new_bytes
 from dpsynth.pipeline.examine import Tables
 from dpsynth.pipeline.package import signed
-from dpsynth.reports.attack_view import AttackedFile, AttackRun
+from dpsynth.reports.attack_view import AttackedFile, AttackRun, StatedClaim
 from dpsynth.reports.document import attack_report_html
 from dpsynth.reports.pdf import render_pdf
-from dpsynth.results import AttackResult, plain
+from dpsynth.results import FALSE_POSITIVE_RATES, AttackResult, plain, rounded_up
 from dpsynth.schema.declared import Dictionary
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.manifest import sha256
@@ -30,7 +31,8 @@ def attack_run(
     *,
     profile: str,
     seed: int,
-    signed: bool,
+    will_be_signed: bool,
+    claim: Claim | None,
 ) -> AttackRun:
     """Return the facts of a run.
 
@@ -41,7 +43,8 @@ def attack_run(
         results: What the suite found.
         profile: Its profile.
         seed: Its seed.
-        signed: Whether the report will be signed.
+        will_be_signed: Whether the report gets a signature.
+        claim: What the results were held against, or None.
     """
     return AttackRun(
         title=dictionary.title,
@@ -57,8 +60,18 @@ def attack_run(
         seed=seed,
         created=datetime.now(UTC).replace(microsecond=0),
         version=version("dpsynth"),
-        signed=signed,
+        signed=will_be_signed,
+        claim=None if claim is None else _stated(claim),
         results=[plain(asdict(r)) for r in results],
+    )
+
+
+def _stated(claim: Claim) -> StatedClaim:
+    """Return a claim with its ceiling where ROC curves are written down."""
+    return StatedClaim(
+        epsilon=claim.epsilon,
+        delta=claim.delta,
+        ceiling=[[rate, rounded_up(claim.highest_tpr(rate))] for rate in FALSE_POSITIVE_RATES],
     )
 
 

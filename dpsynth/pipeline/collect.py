@@ -20,7 +20,14 @@ from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
 from dpsynth.privacy.losses import group_loss
 from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.results import Disclosure, Status, decimal_string, plain
+from dpsynth.results import (
+    FALSE_POSITIVE_RATES,
+    Disclosure,
+    Status,
+    decimal_string,
+    plain,
+    rounded_up,
+)
 from dpsynth.synth import registry
 from dpsynth.synth.api import HalfWidth
 from dpsynth.synth.uncertainty import LEVEL
@@ -102,7 +109,9 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     b.add("guarantee.groups", [_group(run, size) for size in GROUPS], POST)
     b.add("guarantee.tail_probability", promise.tail_probability(eps), POST)
     curve = promise.trade_off_curve(101)
-    b.add("guarantee.curve", [[round(float(x), 6), _up(float(y))] for x, y in curve], POST)
+    b.add("guarantee.curve", [[round(float(x), 6), rounded_up(float(y))] for x, y in curve], POST)
+    low = [[rate, rounded_up(promise.hit_rate(rate))] for rate in FALSE_POSITIVE_RATES]
+    b.add("guarantee.curve_low", low, POST)
     b.add("guarantee.right_guesses", promise.right_guesses(), POST)
     b.add("guarantee.hits_at_1_percent", promise.hit_rate(0.01), POST)
     b.add("guarantee.hits_at_01_percent", promise.hit_rate(0.001), POST)
@@ -324,13 +333,13 @@ def _measured_error(run: Run) -> dict[str, Any]:
                 "ways": mean.ways,
                 "tables": mean.tables,
                 "value": round(mean.value, 6),
-                "half_width": _up(mean.half_width),
+                "half_width": rounded_up(mean.half_width),
                 "seq": mean.ledger_seq,
             }
             for mean in run.published.means
         ],
         "columns": [[name, round(value, 6)] for name, value in run.published.columns],
-        "column_half_width": _up(run.published.column_half_width),
+        "column_half_width": rounded_up(run.published.column_half_width),
     }
 
 
@@ -352,13 +361,8 @@ def _width(width: HalfWidth) -> dict[str, Any]:
         "attributes": list(width.attributes),
         "cells": width.cells,
         "rows": math.ceil(10.0 * width.rows) / 10.0,
-        "share": _up(width.share),
+        "share": rounded_up(width.share),
     }
-
-
-def _up(bound: float) -> float:
-    """Round a bound up to six decimals: a rounded bound is still a bound."""
-    return min(1.0, math.ceil(bound * 1e6) / 1e6)
 
 
 def _charged(run: Run) -> Loss:

@@ -14,7 +14,8 @@ from dpsynth import attacks, fidelity
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, plain
 from dpsynth.schema.codec import Codec
-from dpsynth.schema.declared import Dictionary, Role
+from dpsynth.schema.declared import Column, Dictionary, Role
+from dpsynth.schema.domain import Attribute
 from dpsynth.sources.files import open_source
 
 Rows = NDArray[np.int32]
@@ -116,7 +117,9 @@ def read_coded(path: Path, dictionary: Dictionary, codec: Codec) -> Rows:
     Columns that the dictionary would not model are not needed in the file.
 
     Raises:
-        InputError: A modelled column is missing.
+        InputError: A modelled column is missing, or holds values and none that is declared: a table
+            that spells its categories otherwise has nothing in common with any other, and looks as
+            if nothing had leaked.
     """
     source = open_source(path, delimiter=dictionary.delimiter, encoding=dictionary.encoding)
     missing = [name for name in codec.domain.names if name not in source.columns()]
@@ -128,4 +131,27 @@ def read_coded(path: Path, dictionary: Dictionary, codec: Codec) -> Rows:
             fix="All files need the modelled columns of the dictionary.",
         )
     raw = source.read(codec.domain.names)
-    return np.ascontiguousarray(codec.encode(raw.columns).T, dtype=np.int32)
+    codes = np.ascontiguousarray(codec.encode(raw.columns).T, dtype=np.int32)
+    declared = {column.name: column for column in dictionary.columns}
+    strange = [
+        attribute.name
+        for attribute, column in zip(codec.domain, codes.T, strict=True)
+        if _undeclared(column, attribute, declared[attribute.name])
+    ]
+    if strange:
+        raise InputError(
+            f"holds no value that the dictionary declares in the column {strange[0]!r}"
+            f"{f' and in {len(strange) - 1} more' if len(strange) > 1 else ''}.",
+            where=str(path),
+            fix="Spell the values as the dictionary does, or declare them there.",
+        )
+    return codes
+
+
+def _undeclared(codes: Rows, attribute: Attribute, column: Column) -> bool:
+    """Say whether a column holds undeclared values, and none of its declared ones.
+
+    Special codes, readings of missing ones, the blank and everything else come last.
+    """
+    last = len(column.special) + max(1, len(set(column.missing.values()))) + 1
+    return bool((codes == attribute.out_of_domain).any() and (codes >= attribute.size - last).all())

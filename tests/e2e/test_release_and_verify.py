@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import math
 import re
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pyarrow as pa
@@ -17,6 +19,7 @@ from pyarrow import parquet
 from steward import HEADER, Desk, rows_of, write_csv
 
 from dpsynth.privacy.ledger import Ledger
+from dpsynth.results import FALSE_POSITIVE_RATES
 
 
 def test_a_release_is_verified_by_a_stranger(desk: Desk) -> None:
@@ -51,6 +54,32 @@ def test_a_release_is_verified_by_a_stranger(desk: Desk) -> None:
         assert status.releases == 1
         assert status.open_reservations == ()
         assert 0 < status.spent_rho < status.terms.total_rho
+
+
+def predicate(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what an evidence file of a bundle states."""
+    told = json.loads((folder / "evidence.dsse.json").read_text())
+    return json.loads(base64.b64decode(told["payload"]))["predicate"]
+
+
+def test_the_ceiling_of_low_rates_and_the_curves_of_the_attacks_are_evidence(desk: Desk) -> None:
+    assert desk.release().code == 0
+    public, inside = (predicate(desk.folder / "clinic" / part) for part in ("public", "internal"))
+    promise = public["guarantee"]
+    assert promise["curve_low"]["provenance"] == "post"
+    ceiling = dict(promise["curve_low"]["value"])
+    assert tuple(ceiling) == FALSE_POSITIVE_RATES
+    assert list(ceiling.values()) == sorted(ceiling.values()) and ceiling[1.0] == 1.0
+    for rate, key in ((0.01, "hits_at_1_percent"), (0.001, "hits_at_01_percent")):
+        assert promise[key]["value"] <= ceiling[rate] <= promise[key]["value"] + 1e-6
+    assert 1e-4 < ceiling[1e-4] <= 1.02 * (math.e * 1e-4 + 1e-6)  # e to the epsilon, and delta
+    results = {r["name"]: r for r in inside["attacks"]["results"]["value"]}
+    drawn = [name for name, result in results.items() if result["roc"]]
+    assert {"closest_distance_membership", "density_ratio_membership"} < set(drawn)
+    for name in drawn:
+        rates = [point[0] for point in results[name]["roc"]["points"]]
+        assert len(rates) > 20 and rates == list(FALSE_POSITIVE_RATES[-len(rates) :])
+    assert "attacks" not in public or "results" not in public["attacks"]
 
 
 def test_json_answers(desk: Desk) -> None:
@@ -222,9 +251,7 @@ def test_a_release_carries_the_audit_of_its_method(desk: Desk) -> None:
     assert answer.code in {0, 6}, answer.text  # a sound method is rejected once in 10,000 audits
     (desk.folder / "audit.json").write_text(answer.out, encoding="utf-8")
     assert desk.release("--audit", "audit.json").code == 0
-    told = json.loads((desk.folder / "clinic/public/evidence.dsse.json").read_text())
-    evidence = json.loads(base64.b64decode(told["payload"]))["predicate"]
-    fact = evidence["audit"]["status"]["value"]
+    fact = predicate(desk.folder / "clinic" / "public")["audit"]["status"]["value"]
     assert fact["status"] == ("ok" if answer.code == 0 else "inconclusive")
     assert "100 fits of each" in fact["text"]
     wrong = desk.release("--audit", "audit.json", "--synthesizer", "mst", name="second")

@@ -10,7 +10,7 @@ import pytest
 from dpsynth.attacks import suite
 from dpsynth.attacks.api import AttackData, inconclusive
 from dpsynth.attacks.copies import ExactCopies, row_numbers, smallest_excess
-from dpsynth.attacks.distance import DistanceRatio, DistanceShare, hub_sd
+from dpsynth.attacks.distance import DistanceRatio, DistanceShare, hub_sd, ratios
 from dpsynth.attacks.membership import ClosestDistance
 from dpsynth.attacks.stats import fisher_p
 
@@ -174,6 +174,8 @@ def test_the_full_profile_uses_all_rows(monkeypatch) -> None:
         ({"holdout": table(99, 2)}, "Fewer than 100"),
         ({"train": table(1, 2)}, "Fewer than 100"),
         ({"synthetic": table(0, 2)}, "no rows"),
+        ({"synthetic": table(1, 2)}, "All synthetic rows are the same"),
+        ({"synthetic": table(1, 2).repeat(400, axis=0)}, "All synthetic rows are the same"),
         ({"train": table(500, 1) * 0, "holdout": table(200, 1) * 0}, "same"),
     ],
 )
@@ -187,10 +189,15 @@ def test_too_little_is_inconclusive_with_a_reason(change, words: str) -> None:
         assert result.value is None
 
 
-def test_one_synthetic_row_leaves_the_ratio_inconclusive() -> None:
-    results = by_name(attacks.run(data(synthetic=1), seed=7))
-    assert results["nearest_neighbour_ratio"].status is Status.INCONCLUSIVE
-    assert results["distance_to_closest_record"].status is Status.OK
+def test_distances_that_could_not_reject_are_inconclusive() -> None:
+    """Five synthetic rows, each twice: every ratio is 1, and so few hubs cannot convict."""
+    few = replace(data(), synthetic=table(5, 3).repeat(2, axis=0))
+    share, ratio = DistanceShare().run(few, 7), DistanceRatio().run(few, 7)
+    assert share.status is ratio.status is Status.INCONCLUSIVE
+    assert "no test could reject" in share.reason
+    assert "same ratio" in ratio.reason
+    assert share.value is None and ratio.value is None
+    assert DistanceRatio().run(data(synthetic=1), 7).status is Status.INCONCLUSIVE
 
 
 def test_where_planted_copies_cannot_be_seen_silence_is_inconclusive() -> None:
@@ -326,9 +333,9 @@ def test_a_copy_has_ratio_zero_and_two_copies_have_one() -> None:
     once = AttackData(
         domain=DOMAIN, train=rows, holdout=rows, synthetic=np.concatenate([near, far])
     )
-    assert DistanceRatio().run(once, 1).details["mean_members"] == 0.0
+    assert (ratios(once, rows) == 0.0).all()
     twice = replace(once, synthetic=np.concatenate([near, near, far]))
-    assert DistanceRatio().run(twice, 1).details["mean_members"] == 1.0
+    assert (ratios(twice, rows) == 1.0).all()
 
 
 def test_low_rates_of_small_tables_are_not_estimable() -> None:

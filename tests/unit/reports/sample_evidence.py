@@ -11,7 +11,7 @@ from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
 
 from dpsynth.evidence import FIELDS, EvidenceBuilder, ReleaseEvidence
-from dpsynth.results import Disclosure
+from dpsynth.results import FALSE_POSITIVE_RATES, Disclosure
 
 CREATED = datetime(2026, 3, 2, 9, 41, tzinfo=UTC)
 
@@ -48,6 +48,22 @@ def probit(p: float) -> float:
 def curve(mu: float) -> list[list[float]]:
     inner = [[i / 100, round(phi(probit(i / 100) + mu), 6)] for i in range(1, 100)]
     return [[0.0, 0.0], *inner, [1.0, 1.0]]
+
+
+def curve_low(mu: float) -> list[list[float]]:
+    inner = [[x, round(phi(probit(x) + mu), 6)] for x in FALSE_POSITIVE_RATES[:-1]]
+    return [*inner, [1.0, 1.0]]
+
+
+def roc(mu: float, rows: int = 5000, band: float = 0.5) -> dict[str, Any]:
+    """A smooth curve of `mu` inside a band of this width in the same unit."""
+    inner = [
+        [x, *(phi(probit(x) + m) for m in (mu, mu - band, mu + band))]
+        for x in FALSE_POSITIVE_RATES[:-1]
+        if x * rows >= 1
+    ]
+    points = [*inner, [1.0, 1.0, 1.0, 1.0]]
+    return {"points": points, "level": 0.999, "members": rows, "non_members": rows, "reason": ""}
 
 
 def digest(text: str) -> str:
@@ -96,12 +112,13 @@ def attack(name: str, title: str, value: float | None, unit: str, **more: Any) -
         "alpha": 0.001,
         "detection_limit": "a copy rate of 0.4 % would have been seen nine times in ten",
         "verdict": "no leak detected by this test",
+        "roc": None,
     }
     return base | more
 
 
 def fidelity(name: str, title: str, value: float | None, unit: str, **more: Any) -> dict[str, Any]:
-    keys = ("members", "non_members", "p_value", "alpha", "detection_limit", "verdict")
+    keys = ("members", "non_members", "p_value", "alpha", "detection_limit", "verdict", "roc")
     base = {k: v for k, v in attack(name, title, value, unit).items() if k not in keys}
     noise = {
         "baseline_title": "noise floor: real sample of the same size",
@@ -128,7 +145,7 @@ def attacks() -> list[dict[str, Any]]:
             note="Natural duplicates make copies of both halves likely.",
         ),
         attack(
-            "closest_distance",
+            "closest_distance_membership",
             "Membership by distance to the closest synthetic row",
             0.5034,
             "AUC",
@@ -136,7 +153,18 @@ def attacks() -> list[dict[str, Any]]:
             baseline=0.5,
             baseline_title="guessing",
             p_value=0.15,
-            details={"tpr_at_fpr_1_percent": 0.0108, "tpr_at_fpr_01_percent": "not estimable"},
+            details={
+                "advantage": 0.0068,
+                "tpr_at_1_percent_fpr": 0.0108,
+                "tpr_at_1_percent_fpr_low": 0.0081,
+                "tpr_at_1_percent_fpr_high": 0.0141,
+                "tpr_at_01_percent_fpr": "not estimable",
+                "epsilon_lower_bound": 0.0,
+                "claimed_epsilon": 1.0,
+                "p_of_claim": 1.0,
+                "p_holm": 0.9,
+            },
+            roc=roc(0.0),
         ),
         attack(
             "distance_to_closest_record",
@@ -312,6 +340,7 @@ def adult_values() -> dict[str, Any]:
         ],
         "guarantee.tail_probability": 2.13e-5,
         "guarantee.curve": curve(mu),
+        "guarantee.curve_low": curve_low(mu),
         "guarantee.right_guesses": phi(mu / 2),
         "guarantee.hits_at_1_percent": phi(probit(0.01) + mu),
         "guarantee.hits_at_01_percent": phi(probit(0.001) + mu),

@@ -47,6 +47,12 @@ def test_measured_numbers(value: float | str | None, shown: str) -> None:
     assert numbers.number(value) == shown
 
 
+def test_a_p_value_is_never_printed_as_zero() -> None:
+    assert numbers.p_value(0.0) == "&lt; 10<sup>−300</sup>"
+    assert numbers.p_value(3e-145) == numbers.number(3e-145)
+    assert (numbers.p_value(1.0), numbers.p_value(None)) == ("1.00", "–")
+
+
 def test_fixed_forms() -> None:
     assert numbers.one_in(1e-6) == "1 in 1,000,000"
     assert numbers.one_in(2.13e-5) == "1 in 46,000"
