@@ -27,6 +27,7 @@ real epsilon.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -180,7 +181,7 @@ def judge_guesses(
     copied: int,
     delta: float,
     confidence: float,
-    claimed_epsilon: float | None = None,
+    claimed: Sequence[tuple[float, float]] = (),
 ) -> OneRun:
     """Guess by score and bound epsilon; Bonferroni over all rules.
 
@@ -189,9 +190,10 @@ def judge_guesses(
         included: Its coin, shape (m,).
         rng: Breaks ties among scores. Not the seed of the coins again: equal streams would tell.
         copied: Number of canaries that the output holds identically; they have the highest scores.
-        delta: Delta of the bound and of the claim.
+        delta: Delta of the bound.
         confidence: Confidence of the bound.
-        claimed_epsilon: Epsilon whose p-value is wanted.
+        claimed: The (epsilon, delta) of one canary whose p-value is wanted. All hold at once: each
+            bounds the chance of so many right guesses, and so does the least of the bounds.
     """
     m = len(scores)
     order = np.lexsort((rng.random(m), -scores))
@@ -207,7 +209,6 @@ def judge_guesses(
         if bound > best.epsilon:
             best = replace(best, epsilon=bound, guesses=made, correct=correct)
         mus.append(one_run_mu(m, made, correct, confidence=shared))
-        if claimed_epsilon is not None:
-            p_values.append(one_run_p(m, made, correct, epsilon=claimed_epsilon, delta=delta))
+        p_values += [one_run_p(m, made, correct, epsilon=e, delta=d) for e, d in claimed]
     p_value = min(1.0, _RULES * min(p_values)) if p_values else None
     return replace(best, p_value=p_value, mu=max(mus))

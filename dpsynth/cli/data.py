@@ -127,6 +127,7 @@ def attack(
             described,
             tables,
             claim=claim,
+            generator=None,
             profile=profile,
             seed=chosen,
             progress=progress,
