@@ -1,7 +1,8 @@
 """One-run canary audit: records that nobody has are planted, and guessed from one output.
 
 Records drawn uniformly from the domain are put among the training rows, each by an independent fair
-coin; the generator runs once; targeted queries score every record, also those left out; the right
+coin; the generator runs once; all records, also those left out, are ordered by targeted queries
+(too little noise shows) and by the distance to the nearest row (a memoriser shows); the right
 guesses bound epsilon from below (`one_run`). One fit is enough, and the bound needs no assumption
 about rows, because the coins are the auditor's own.
 
@@ -24,6 +25,7 @@ import numpy as np
 from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconclusive, too_little
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.neighbours import nearest_two
 from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
@@ -93,8 +95,9 @@ class OneRunCanaries:
         copied = whole.counts[0][whole.at] > 0
         scores += np.where(copied, 1.0 + np.ptp(scores), 0.0)  # above all others
         delta = AUDIT_DELTA if self.claim is None else self.claim.delta
+        closeness = -nearest_two(data.domain, canaries, output).first
         judged = judge_guesses(
-            scores,
+            np.stack([scores, closeness]),
             included,
             rng,
             copied=int(copied.sum()),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from dpsynth.attacks.generators import SHADOW_COLUMNS
+
 from dpsynth.errors import InputError
 from dpsynth.pipeline.prepare import Plan, prepare
 from dpsynth.pipeline.replica import Replica, foremost, generator_of
