@@ -1,8 +1,8 @@
 """A reservation without a ledger: for public and made-up data, tests, and replicas under attack.
 
 It enforces the same cap and the same prices, but remembers nothing. Never true here: that anything
-which was answered under it about private rows leaves the process. Replicas
-(`dpsynth/pipeline/replica.py`) are the one use on private rows; their answers are scored and dropped.
+answered under it about private rows leaves the process. Replicas (`dpsynth/pipeline/replica.py`)
+are the one use on private rows; what they answer is scored and dropped.
 """
 
 from __future__ import annotations
