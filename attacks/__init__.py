@@ -7,6 +7,7 @@ if __name__ != "dpsynth.attacks":
 
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
 from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.generators import Generator, generator_attacks, without_generator
 from dpsynth.attacks.suite import CONTROLS, PROFILES, output_attacks, run
 
 __all__ = [
@@ -16,6 +17,9 @@ __all__ = [
     "Attack",
     "AttackData",
     "Claim",
+    "Generator",
+    "generator_attacks",
     "output_attacks",
     "run",
+    "without_generator",
 ]

@@ -13,8 +13,8 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -110,6 +110,17 @@ class AttackData:
             train=draw(self.train, size),
             holdout=draw(self.holdout, size),
             synthetic=draw(self.synthetic, synthetic_rows),
+        )
+
+    def on(self, columns: Sequence[str]) -> AttackData:
+        """Return the same rows on some of the columns, in the order given."""
+        places = [self.domain.index(name) for name in columns]
+        return replace(
+            self,
+            domain=self.domain.project(columns),
+            train=self.train[:, places],
+            holdout=self.holdout[:, places],
+            synthetic=self.synthetic[:, places],
         )
 
     def with_reference(self, seed: int) -> tuple[AttackData, Codes]:

@@ -1,9 +1,15 @@
 """One-run canary audit: records that nobody has are planted, and guessed from one output.
 
 Records drawn uniformly from the domain are put among the training rows, each by an independent fair
-coin; the generator runs once; targeted queries score every record, also those left out; the right
+coin; the generator runs once; all records, also those left out, are ordered by targeted queries
+(too little noise shows) and by the distance to the nearest row (a memoriser shows); the right
 guesses bound epsilon from below (`one_run`). One fit is enough, and the bound needs no assumption
 about rows, because the coins are the auditor's own.
+
+A canary is one privacy unit. Where a unit may have c rows, it has c rows, all alike: the guarantee
+covers such a unit, nothing shows more of it, and noise that was scaled for fewer rows shows.
+Canaries respect the structural zeros of the domain. A generator that holds them writes no row that
+breaks them, so half of such a canary would be invisible; the bound holds for either.
 
 Never true here: a table that may be released. Canaries change the training table, so the output is
 an audit replica: it is scored and dropped. Nor is a small bound good news: with 1,000 canaries even
@@ -19,6 +25,7 @@ import numpy as np
 from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconclusive, too_little
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.neighbours import nearest_two
 from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
@@ -33,6 +40,7 @@ NOTE = (
     "confidence for a generator with independent coins; it is loose: with 1,000 canaries a perfect "
     "distinguisher of epsilon 1 shows about 0.1. Silence is not evidence of privacy."
 )
+_REDRAWS = 100  # of a record that breaks structural zeros; what is left then stays as it is
 _COINS = 110  # stream of a seed that draws canaries and coins
 Codes = NDArray[np.integer[Any]]
 
@@ -44,11 +52,13 @@ class OneRunCanaries:
     Attributes:
         generate: Runs the generator on coded rows with a seed; returns coded rows.
         canaries: Number of records drawn, half of which are planted on average.
+        rows_per_unit: Rows of one unit at most by the claim, so many has each canary.
         claim: The claim to hold the guesses against, where one is known.
     """
 
     generate: Generate
     canaries: int = 1000
+    rows_per_unit: int = 1
     name: str = "one_run_canaries"
     title: str = "One-run audit with random canaries"
     claim: Claim | None = None
@@ -73,7 +83,8 @@ class OneRunCanaries:
         rng = np.random.default_rng([seed, _COINS])
         canaries = random_records(data.domain, self.canaries, rng)
         included = rng.random(self.canaries) < 0.5
-        table = np.concatenate([data.train, canaries[included]])
+        planted = np.repeat(canaries[included], self.rows_per_unit, axis=0)
+        table = np.concatenate([data.train, planted])
         own_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
         output = self.generate(table[rng.permutation(len(table))], own_seed)
         check_codes(data.domain, "generated", output)
@@ -84,14 +95,15 @@ class OneRunCanaries:
         copied = whole.counts[0][whole.at] > 0
         scores += np.where(copied, 1.0 + np.ptp(scores), 0.0)  # above all others
         delta = AUDIT_DELTA if self.claim is None else self.claim.delta
+        closeness = -nearest_two(data.domain, canaries, output).first
         judged = judge_guesses(
-            scores,
+            np.stack([scores, closeness]),
             included,
             rng,
             copied=int(copied.sum()),
             delta=delta,
             confidence=LEVEL,
-            claimed_epsilon=None if self.claim is None else self.claim.epsilon,
+            claimed=() if self.claim is None else self.claim.pairs,
         )
         return membership_result(
             self,
@@ -104,6 +116,7 @@ class OneRunCanaries:
             claim_p=judged.p_value,
             details={
                 "canaries": self.canaries,
+                "rows_per_canary": self.rows_per_unit,
                 "training_rows": len(data.train),
                 "generated_rows": len(output),
                 "copied_canaries": int(copied.sum()),
@@ -127,6 +140,26 @@ class OneRunCanaries:
 
 
 def random_records(domain: Domain, count: int, rng: np.random.Generator) -> Codes:
-    """Return records drawn uniformly from the declared domain, shape (count, d)."""
-    columns = [rng.integers(0, attribute.size, count) for attribute in domain]
-    return np.stack(columns, axis=1)
+    """Return records drawn uniformly from what the declared domain allows, shape (count, d).
+
+    Where nearly everything is ruled out, some records break structural zeros all the same.
+    """
+    records = _uniform(domain, count, rng)
+    for _ in range(_REDRAWS):
+        broken = ~_allowed(domain, records)
+        if not broken.any():
+            break
+        records[broken] = _uniform(domain, int(broken.sum()), rng)
+    return records
+
+
+def _uniform(domain: Domain, count: int, rng: np.random.Generator) -> Codes:
+    return np.stack([rng.integers(0, attribute.size, count) for attribute in domain], axis=1)
+
+
+def _allowed(domain: Domain, records: Codes) -> NDArray[np.bool_]:
+    """Return which records keep all structural zeros."""
+    held = np.ones(len(records), dtype=bool)
+    for zeros in domain.zeros:
+        held &= zeros.holds([records[:, domain.index(name)] for name in zeros.names])
+    return held

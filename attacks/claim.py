@@ -24,6 +24,9 @@ class Claim:
     Attributes:
         epsilon: Claimed epsilon for one row, above 0.
         delta: Claimed delta for one row, in [0, 1).
+        points: Further (epsilon, delta) that are claimed of the same table, where known. A test
+            whose bound grows with delta, such as that of canaries, can refute a point with a larger
+            epsilon and a smaller delta where it could never refute the first one.
         ceiling: Claimed trade-off curve, where one is known: largest true-positive rate at a
             false-positive rate, 1 - f(FPR). It must not decrease.
 
@@ -33,16 +36,23 @@ class Claim:
 
     epsilon: float
     delta: float
+    points: tuple[tuple[float, float], ...] = ()
     ceiling: Callable[[float], float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that claim nothing."""
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0 and 0 <= self.delta < 1):
-            raise InputError(
-                "A claim needs a finite epsilon above 0 and a delta in [0, 1).",
-                where="claim",
-                fix="Pass the claimed epsilon and delta, or no claim.",
-            )
+        for epsilon, delta in self.pairs:
+            if not (math.isfinite(epsilon) and epsilon > 0 and 0 <= delta < 1):
+                raise InputError(
+                    "A claim needs a finite epsilon above 0 and a delta in [0, 1).",
+                    where="claim",
+                    fix="Pass the claimed epsilon and delta, or no claim.",
+                )
+
+    @property
+    def pairs(self) -> tuple[tuple[float, float], ...]:
+        """Every (epsilon, delta) that is claimed; all of them hold at once."""
+        return ((self.epsilon, self.delta), *self.points)
 
     def highest_tpr(self, fpr: float) -> float:
         """Return the largest true-positive rate that the claim allows at a false-positive rate.
@@ -50,7 +60,9 @@ class Claim:
         >>> round(Claim(epsilon=1.0, delta=0.0).highest_tpr(0.1), 4)
         0.2718
         """
-        grown = math.exp(self.epsilon) * fpr + self.delta
-        mirrored = 1.0 - math.exp(-self.epsilon) * (1.0 - self.delta - fpr)
-        allowed = min(1.0, grown, mirrored)
+        allowed = 1.0
+        for epsilon, delta in self.pairs:
+            grown = math.exp(epsilon) * fpr + delta
+            mirrored = 1.0 - math.exp(-epsilon) * (1.0 - delta - fpr)
+            allowed = min(allowed, grown, mirrored)
         return allowed if self.ceiling is None else min(allowed, self.ceiling(fpr))

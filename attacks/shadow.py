@@ -17,6 +17,7 @@ table: generators are attacked, on tables of this size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -80,6 +81,9 @@ class ShadowGame:
         judged: Even number of shadow runs that they are judged on.
         targets: Number of vulnerable targets and of random targets.
         rows: Largest number of real rows in a shadow table.
+        columns: Columns that the game is played on, in the order that the generator takes them;
+            none: all of them.
+        tell: Called before each shadow with its number and the number of all.
     """
 
     generate: Generate
@@ -87,7 +91,9 @@ class ShadowGame:
     judged: int = 100
     targets: int = 20
     rows: int = 5000
-    _last: list[tuple[AttackData, int, Shadows]] = field(
+    columns: tuple[str, ...] = ()
+    tell: Callable[[int, int], None] = lambda number, shadows: None
+    _last: list[tuple[AttackData, int, Shadows | Exception]] = field(
         default_factory=list, repr=False, compare=False
     )
 
@@ -99,19 +105,29 @@ class ShadowGame:
             raise ValueError(f"shadows: at least one target and {MIN_ROWS} rows")
 
     def shadows(self, data: AttackData, seed: int) -> Shadows:
-        """Return the shadow runs; the last ones are kept, because four attacks look at them."""
-        for known, drawn, found in self._last:
+        """Return the shadow runs; the last ones are kept, because four attacks look at them.
+
+        A generator that failed is not asked again by the next attack: the same exception is raised.
+        """
+        for known, drawn, kept in self._last:
             if known is data and drawn == seed:
-                return found
-        found = run_shadows(
-            data,
-            self.generate,
-            seed,
-            fitted=self.fitted,
-            judged=self.judged,
-            targets=self.targets,
-            rows=self.rows,
-        )
+                if isinstance(kept, Exception):
+                    raise kept.with_traceback(None)
+                return kept
+        try:
+            found = run_shadows(
+                data.on(self.columns) if self.columns else data,
+                self.generate,
+                seed,
+                fitted=self.fitted,
+                judged=self.judged,
+                targets=self.targets,
+                rows=self.rows,
+                tell=self.tell,
+            )
+        except Exception as error:
+            self._last[:] = [(data, seed, error.with_traceback(None))]
+            raise
         self._last[:] = [(data, seed, found)]
         return found
 

@@ -12,6 +12,7 @@ dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,7 @@ def run_shadows(
     judged: int,
     targets: int,
     rows: int,
+    tell: Callable[[int, int], None] = lambda number, shadows: None,
 ) -> Shadows:
     """Choose targets, run the generator on every shadow table and keep the features.
 
@@ -74,6 +76,7 @@ def run_shadows(
         judged: Even number of shadows for judging.
         targets: Number of vulnerable targets and of random targets.
         rows: Largest number of real rows used, targets included; more than 2 * `targets`.
+        tell: Called before each shadow with its number and the number of all.
 
     Raises:
         InputError: The generator returned something that is no table of the domain.
@@ -94,7 +97,8 @@ def run_shadows(
     )
     seeds = np.random.SeedSequence(seed).generate_state(len(included))
     targeted, whole = [], []
-    for present, own_seed in zip(included, seeds, strict=True):
+    for number, (present, own_seed) in enumerate(zip(included, seeds, strict=True), start=1):
+        tell(number, len(included))
         table = np.concatenate([base, attacked[present]])
         output = generate(table[rng.permutation(len(table))], int(own_seed))
         check_codes(data.domain, "generated", output)

@@ -132,6 +132,7 @@ PROFILES = ("quick", "full")
 _ALL_ROWS = frozenset(
     {
         "exact_copies",
+        "one_run_canaries",
         "targeted_query_membership",
         "singling_out_univariate",
         CONTROL_POSITIVE,

@@ -133,6 +133,7 @@ def attack(
             described,
             tables,
             claim=claim,
+            generator=None,
             profile=profile,
             seed=chosen,
             progress=progress,

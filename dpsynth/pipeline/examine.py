@@ -42,6 +42,7 @@ def attack_tables(
     tables: Tables,
     *,
     claim: attacks.Claim | None,
+    generator: attacks.Generator | None,
     profile: str,
     seed: int,
     progress: Progress,
@@ -53,6 +54,8 @@ def attack_tables(
         dictionary: Which columns are secrets: the sensitive ones and the label.
         tables: The tables.
         claim: What is claimed of the synthetic rows, or None.
+        generator: What made them, or None where only they are at hand: attacks that need it are
+            then listed as not run.
         profile: Profile of the suite.
         seed: Seed of its choices.
         progress: Called before each attack.
@@ -71,13 +74,17 @@ def attack_tables(
         train_units=tables.train_units,
         holdout_units=tables.holdout_units,
     )
-    return attacks.run(
-        data,
-        profile=profile,
-        seed=seed,
-        progress=progress,
-        attacks=attacks.output_attacks(secrets=secrets, claim=claim),
-    )
+    chosen = attacks.output_attacks(secrets=secrets, claim=claim)
+    if generator is not None:
+        chosen += attacks.generator_attacks(
+            generator, profile=profile, claim=claim, progress=progress
+        )
+    results = attacks.run(data, profile=profile, seed=seed, progress=progress, attacks=chosen)
+    if generator is not None:
+        return results
+    findings = [result for result in results if result.name not in attacks.CONTROLS]
+    controls = [result for result in results if result.name in attacks.CONTROLS]
+    return [*findings, *attacks.without_generator(), *controls]
 
 
 def measure_tables(

@@ -11,11 +11,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from dpsynth.attacks import Claim
+from dpsynth.attacks import CONTROLS, Claim
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import reading_of, violation_rates
 from dpsynth.pipeline.collect import collect
@@ -25,14 +26,18 @@ from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.published import PublishedError, measure_error
+from dpsynth.pipeline.replica import generator_of
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
 from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
+from dpsynth.privacy import accountant
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
 from dpsynth.privacy.meaning import Guarantee
-from dpsynth.results import Result
+from dpsynth.results import AttackVerdict, Result
 from dpsynth.signing.keys import Signer
+
+_DELTA_SHARES = (0.1, 0.01, 1e-3, 1e-4)  # of delta: further points of the curve that is claimed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +183,7 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
             plan.dictionary,
             tables,
             claim=_claim(plan),
+            generator=generator_of(plan),
             profile=profile,
             seed=seed,
             progress=progress,
@@ -200,10 +206,17 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
 
 def _claim(plan: Plan) -> Claim:
     """Return what the release claims about one unit, with the curve that its price implies."""
+    loss = accountant.Loss(rho=Fraction(plan.price.rho), delta=Fraction(plan.price.discovery_delta))
+    deltas = [plan.price.discovery_delta + share * plan.budget.delta for share in _DELTA_SHARES]
     guarantee = Guarantee.of(
         (), rho=plan.price.rho, delta_own=plan.price.discovery_delta, fixed_plan=False
     )
-    return Claim(epsilon=plan.budget.epsilon, delta=plan.budget.delta, ceiling=guarantee.hit_rate)
+    return Claim(
+        epsilon=plan.budget.epsilon,
+        delta=plan.budget.delta,
+        points=tuple((accountant.epsilon(loss, delta), delta) for delta in deltas),
+        ceiling=guarantee.hit_rate,
+    )
 
 
 def _metrics(fitted: Fitted, examined: Examined) -> Mapping[str, Result | bool]:
@@ -212,5 +225,9 @@ def _metrics(fitted: Fitted, examined: Examined) -> Mapping[str, Result | bool]:
         "selftest.passed": all(check.passed for check in fitted.checks)
     }
     metrics |= {f"attacks.{result.name}": result for result in examined.attacks}
+    attempted = [result for result in examined.attacks if result.name not in CONTROLS]
+    if attempted:
+        bad = {AttackVerdict.LEAK_FOUND, AttackVerdict.NOT_RUN}
+        metrics["attacks.all_ran_and_found_no_leak"] = not bad & {r.verdict for r in attempted}
     metrics |= {f"fidelity.{result.name}": result for result in examined.fidelity}
     return metrics

@@ -1,6 +1,8 @@
-"""A reservation without a ledger, for benchmarks on public data and for tests.
+"""A reservation without a ledger: for public and made-up data, tests, and replicas under attack.
 
-It enforces the same cap and the same prices, but remembers nothing: never use it on private data.
+It enforces the same cap and the same prices, but remembers nothing. Never true here: that anything
+answered under it about private rows leaves the process. Replicas (`dpsynth/pipeline/replica.py`)
+are the one use on private rows; what they answer is scored and dropped.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_the_one_run_bound_holds_for_randomised_response() -> None:
         scores, included = guesses(1.0, 600, seed)
         found = judge_guesses(
             scores, included, np.random.default_rng([seed, 2]),
-            copied=0, delta=0.0, confidence=0.95, claimed_epsilon=1.0,
+            copied=0, delta=0.0, confidence=0.95, claimed=[(1.0, 0.0)],
         )  # fmt: skip
         broken += found.epsilon > 1.0
         convicted += found.p_value < 0.05
@@ -147,7 +147,7 @@ def test_a_false_claim_about_randomised_response_is_refuted() -> None:
     scores, included = guesses(3.0, 1000, 1)
     found = judge_guesses(
         scores, included, np.random.default_rng([1, 2]),
-        copied=0, delta=DELTA, confidence=0.95, claimed_epsilon=1.0,
+        copied=0, delta=DELTA, confidence=0.95, claimed=[(1.0, DELTA)],
     )  # fmt: skip
     assert found.p_value < ALPHA
     assert 2.0 < found.epsilon <= 3.0

@@ -37,6 +37,7 @@ ATTACKS = (
     "linkability",
     "inference",
     "attribute_inference",
+    "one_run_canaries",
 )
 
 
@@ -46,7 +47,10 @@ def attack(name: str, verdict: AttackVerdict) -> AttackResult:
 
 def good() -> dict[str, Metric]:
     """Metrics of a release without a fault."""
-    metrics: dict[str, Metric] = {"selftest.passed": True}
+    metrics: dict[str, Metric] = {
+        "selftest.passed": True,
+        "attacks.all_ran_and_found_no_leak": True,
+    }
     for name in ATTACKS:
         metrics[f"attacks.{name}"] = attack(name, AttackVerdict.NO_LEAK_DETECTED)
     metrics["attacks.control_positive"] = attack("control_positive", AttackVerdict.LEAK_FOUND)
