@@ -37,6 +37,7 @@ ATTACKS = (
     "linkability",
     "inference",
     "attribute_inference",
+    "rare_row_reconstruction",
 )
 
 
