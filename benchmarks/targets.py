@@ -35,19 +35,15 @@ from dpsynth.attacks.stats import fisher_p
 from numpy.typing import NDArray
 
 from benchmarks import coded, peers
+from benchmarks.own import own_generator
 from dpsynth import attacks
 from dpsynth.auditing import Plan, Verdict, audit
 from dpsynth.privacy import curator as curator_module
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.mechanisms import gaussian_rho
 from dpsynth.privacy.noise import gaussian
 from dpsynth.results import AttackVerdict
 from dpsynth.schema.domain import Domain
-from dpsynth.sources.table import CodedTable
-from dpsynth.synth import registry
 
 PARTS = ("suite", "audit", "category")
 OWN = "dpsynth cliquetree"
@@ -145,21 +141,6 @@ def small_table(benchmark: coded.Benchmark) -> tuple[Domain, NDArray[np.int64]]:
     at = [benchmark.domain.names.index(name) for name in _COLUMNS]
     domain = Domain(tuple(benchmark.domain.attributes[j] for j in at))
     return domain, benchmark.train.to_numpy(dtype=np.int64)[:, at]
-
-
-def own_generator(domain: Domain, method: str, budget: Budget) -> Generate:
-    """Return one of our own methods as a generator of coded rows; the seed is of the drawing."""
-
-    def generate(rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.integer[Any]]:
-        rho = rho_for(budget)
-        table = CodedTable.build(domain, np.ascontiguousarray(rows.T, dtype=np.int32))
-        with Curator(
-            table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho
-        ) as curator:
-            model = registry.make(method, {}).fit(curator)
-        return model.sample(max(1, round(model.total)), seed=seed)
-
-    return generate
 
 
 def _category(benchmark: coded.Benchmark) -> Iterator[Line]:
