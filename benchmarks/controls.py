@@ -82,6 +82,7 @@ def run(
     tables: Sequence[str],
     ids: Sequence[str],
     seeds: int,
+    alone: bool,
     out: Path | None,
     family: Sequence[Attack] = suite.output_attacks(),
 ) -> int:
@@ -92,6 +93,7 @@ def run(
         tables: Names of tables.
         ids: Controls to run; all where empty.
         seeds: Runs of each control; at most `FITS` of those that run a generator or inspect.
+        alone: Whether each attack of the suite is also asked by itself about each twin.
         out: File for the figures as JSON, or None.
         family: The attacks of the suite.
     """
@@ -112,8 +114,9 @@ def run(
             if ids and control.id not in ids:
                 continue
             started = time.process_time()
+            asked = control if name in POWER_REQUIRED else replace(control, required=None)
             outcome = judge(
-                control if name in POWER_REQUIRED else replace(control, required=None),
+                asked if alone else replace(asked, every=False),
                 domain,
                 rows,
                 seeds,
