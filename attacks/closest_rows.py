@@ -13,13 +13,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from dpsynth.attacks.neighbours import Grid, on_grid
+from dpsynth.attacks.neighbours import (
+    TILE,
+    Grid,
+    in_tiles,
+    on_grid,
+    tile_bounds,
+    tile_distances,
+)
 from numba import njit
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
 
-_TILE = 256  # references whose distances are held at once: stays in the first-level cache
 _FAR = np.int32(2**31 - 1)
 Codes = NDArray[np.integer[Any]]
 Places = NDArray[np.int32]
@@ -43,7 +49,10 @@ def closest_rows(
         raise ValueError(f"{k} neighbours of {len(references)} references")
     grid = on_grid(domain, queries, references)
     found = np.empty((len(queries), k), np.int64)
-    _closest(*_whole(grid), found)
+    tiles, steps = in_tiles(grid), np.int32(grid.steps)
+    _closest(
+        grid.queries, tiles.table, tiles.low, tiles.high, tiles.order, grid.n_line, steps, found
+    )
     return found
 
 
@@ -98,14 +107,6 @@ def _parts(row, table, start, n_line, steps, parts, total):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def _smallest(total):  # type: ignore[no-untyped-def]
-    low = _FAR
-    for j in range(total.size):
-        low = total[j] if total[j] < low else low
-    return low
-
-
-@njit(cache=True)
 def _smallest_without(total, part):  # type: ignore[no-untyped-def]
     low = _FAR
     for j in range(total.size):
@@ -115,39 +116,51 @@ def _smallest_without(total, part):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _closest(queries, table, n_line, steps, found):  # type: ignore[no-untyped-def]
-    """Fill the k nearest references of each query; equal distances keep their order."""
+def _closest(queries, table, low, high, order, n_line, steps, found):  # type: ignore[no-untyped-def]
+    """Fill the k nearest references of each query, of equals those of the lowest numbers."""
     m, k = table.shape[1], found.shape[1]
-    parts = np.empty((table.shape[0], _TILE), np.int32)
-    buffer, best = np.empty(_TILE, np.int32), np.empty(k, np.int32)
+    buffer, best = np.empty(TILE, np.int32), np.empty(k, np.int32)
+    lows = np.empty(low.shape[1], np.int32)
     for i in range(queries.shape[0]):
+        row, number = queries[i], found[i]
         best[:] = _FAR
-        for start in range(0, m, _TILE):
-            near = buffer[: min(_TILE, m - start)]
-            _parts(queries[i], table, start, n_line, steps, parts, near)
-            if _smallest(near) >= best[k - 1]:
+        number[:] = m
+        tile_bounds(row, low, high, n_line, steps, lows)
+        nearest = lows.argmin()
+        for visit in range(lows.size):  # the tile of the lowest bound takes its turn first
+            tile = nearest if visit == 0 else (0 if visit == nearest else visit)
+            if lows[tile] > best[k - 1]:
+                continue
+            start = tile * TILE
+            near = buffer[: min(TILE, m - start)]
+            stop = start + near.size
+            if tile_distances(row, table, start, stop, n_line, steps, near) > best[k - 1]:
                 continue
             for j in range(near.size):
-                if near[j] < best[k - 1]:
-                    at = k - 1
-                    while at > 0 and near[j] < best[at - 1]:
-                        best[at] = best[at - 1]
-                        found[i, at] = found[i, at - 1]
-                        at -= 1
-                    best[at] = near[j]
-                    found[i, at] = start + j
+                x, name = near[j], order[start + j]
+                at = k - 1
+                if x > best[at] or (x == best[at] and name > number[at]):
+                    continue
+                while at > 0 and (
+                    x < best[at - 1] or (x == best[at - 1] and name < number[at - 1])
+                ):
+                    best[at] = best[at - 1]
+                    number[at] = number[at - 1]
+                    at -= 1
+                best[at] = x
+                number[at] = name
 
 
 @njit(cache=True)
 def _without(queries, table, n_line, steps, asked, found):  # type: ignore[no-untyped-def]
     """Fill the nearest reference of each query without each asked column, the first of equals."""
     m = table.shape[1]
-    parts = np.empty((table.shape[0], _TILE), np.int32)
-    buffer, best = np.empty(_TILE, np.int32), np.empty(asked.size, np.int32)
+    parts = np.empty((table.shape[0], TILE), np.int32)
+    buffer, best = np.empty(TILE, np.int32), np.empty(asked.size, np.int32)
     for i in range(queries.shape[0]):
         best[:] = _FAR
-        for start in range(0, m, _TILE):
-            near = buffer[: min(_TILE, m - start)]
+        for start in range(0, m, TILE):
+            near = buffer[: min(TILE, m - start)]
             _parts(queries[i], table, start, n_line, steps, parts, near)
             for s in range(asked.size):
                 part = parts[asked[s], : near.size]

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import AttackData
 from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeClassifier
 
 from dpsynth.schema.domain import Domain
 
-_COPIES, _TREE, _COLUMNS, _UNIFORM, _SHUFFLE, _LABELS = range(101, 107)  # streams of a seed
+_COPIES, _TREE, _COLUMNS, _UNIFORM, _SHUFFLE, _LABELS, _LEAVES = range(101, 108)  # of a seed
 _FLOOR = 5.0  # expected rows of every category, so that it occurs in nearly every output
 Codes = NDArray[np.integer[Any]]
 
@@ -82,6 +83,37 @@ def noise_free_marginals(domain: Domain, rows: Codes, seed: int) -> Codes:
         source = np.lexsort((rng.random(len(rows)), rows[:, a], rows[:, b]))
         made[to, j] = rows[source, j]
         triples.append([a, b, j])
+    return made
+
+
+def overfitted_trees(domain: Domain, rows: Codes, count: int, seed: int) -> Codes:
+    """Return rows of sequential decision trees that are grown until no leaf can be split.
+
+    Each column is drawn from the training rows in the leaf that the columns before it lead to, as
+    synthpop does (Nowok, Raab and Dibben, J. Stat. Softw. 2016). There a leaf holds at least five
+    rows; here it holds one wherever rows differ, so after a few columns a row follows one person.
+
+    Args:
+        domain: Domain of the columns.
+        rows: Codes of the training rows, shape (n, d).
+        count: Rows to draw.
+        seed: Draws the order of the columns, the trees and the rows.
+    """
+    rng = np.random.default_rng([seed, _LEAVES])
+    order = rng.permutation(len(domain))
+    made = np.empty((count, len(domain)), rows.dtype)
+    made[:, order[0]] = rng.choice(rows[:, order[0]], count)
+    for place in range(1, len(order)):
+        before, column = order[:place], order[place]
+        tree = DecisionTreeClassifier(random_state=int(rng.integers(2**31)))
+        tree.fit(rows[:, before], rows[:, column])
+        leaves = tree.apply(rows[:, before])
+        by_leaf = np.argsort(leaves, kind="stable")
+        reached = tree.apply(made[:, before])
+        first, after = (
+            np.searchsorted(leaves[by_leaf], reached, side=side) for side in ("left", "right")
+        )
+        made[:, column] = rows[by_leaf[rng.integers(first, after)], column]
     return made
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
 
-_TILE = 128  # references whose distances are held at once: stays in the first-level cache
+TILE = 128  #: references whose distances are held at once: stays in the first-level cache
 _FAR = np.int32(2**31 - 1)
 _STEP = 4096  # queries between two progress reports
 Codes = NDArray[np.integer[Any]]
@@ -71,6 +71,23 @@ class Grid:
     steps: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tiles:
+    """References in tiles of like ones.
+
+    Attributes:
+        order: Number of each reference before they were sorted, shape (m,).
+        table: Places of the sorted references, one row per column, shape (d, m).
+        low: Smallest place of each column in each tile, shape (d, tiles).
+        high: Largest place, the same.
+    """
+
+    order: NDArray[np.int64]
+    table: NDArray[np.int32]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+
 def on_grid(domain: Domain, queries: Codes, references: Codes) -> Grid:
     """Put coded rows on the grid of Gower's distance.
 
@@ -95,6 +112,15 @@ def on_grid(domain: Domain, queries: Codes, references: Codes) -> Grid:
         n_line=len(line),
         steps=steps,
     )
+
+
+def in_tiles(grid: Grid) -> Tiles:
+    """Sort the references of a grid so that like ones share a tile."""
+    order = _alike(grid)
+    table = np.ascontiguousarray(grid.references[:, order])
+    cuts = np.arange(0, len(order), TILE)
+    low, high = (f.reduceat(table, cuts, axis=1) for f in (np.minimum, np.maximum))
+    return Tiles(order=order, table=table, low=low, high=high)
 
 
 def nearest_two(
@@ -160,20 +186,17 @@ def _search(
 ) -> Neighbours:
     grid = on_grid(domain, queries, references)
     n = len(queries)
-    order = _alike(grid)
-    table = np.ascontiguousarray(grid.references[:, order])
-    cuts = np.arange(0, len(order), _TILE)
-    low, high = (f.reduceat(table, cuts, axis=1) for f in (np.minimum, np.maximum))
+    tiles = in_tiles(grid)
     first, second = np.empty(n, np.int32), np.empty(n, np.int32)
     ties = np.empty(n, np.int64)
-    share = np.zeros(0 if weights is None else len(order))
+    share = np.zeros(0 if weights is None else len(references))
     for start in range(0, n, _STEP):
         part = slice(start, min(n, start + _STEP))
         _kernel(
             grid.queries[part],
-            table,
-            low,
-            high,
+            tiles.table,
+            tiles.low,
+            tiles.high,
             grid.n_line,
             np.int32(grid.steps),
             first[part],
@@ -184,7 +207,7 @@ def _search(
         if progress is not None:
             progress(part.stop / n)
     if weights is not None:
-        weights[order] = share
+        weights[tiles.order] = share
     scale = float(grid.steps * max(1, len(domain)))
     distances = second.astype(np.float64) / scale
     if len(references) == 1:
@@ -235,7 +258,7 @@ def _name(at, value, steps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _tile(row, table, start, stop, n_line, steps, out):  # type: ignore[no-untyped-def]
+def tile_distances(row, table, start, stop, n_line, steps, out):  # type: ignore[no-untyped-def]
     """Write the summed distances of one query to references start..stop; return the smallest."""
     d = row.size
     out[:] = 0
@@ -272,7 +295,7 @@ def _tile(row, table, start, stop, n_line, steps, out):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _bounds(row, low, high, n_line, steps, out):  # type: ignore[no-untyped-def]
+def tile_bounds(row, low, high, n_line, steps, out):  # type: ignore[no-untyped-def]
     """Write for each tile a distance that no reference in it falls below."""
     out[:] = 0
     for c in range(row.size):
@@ -293,23 +316,23 @@ def _bounds(row, low, high, n_line, steps, out):  # type: ignore[no-untyped-def]
 def _kernel(queries, table, low, high, n_line, steps, first, second, ties, weights):  # type: ignore[no-untyped-def]
     """Fill the two smallest distances and the tie counts; add tie-shared weights if asked for."""
     m = table.shape[1]
-    buffer = np.empty(_TILE, np.int32)
+    buffer = np.empty(TILE, np.int32)
     lows = np.empty(low.shape[1], np.int32)
     for i in range(queries.shape[0]):
         row = queries[i]
         best = _FAR
         next_best = best
         count = 0
-        _bounds(row, low, high, n_line, steps, lows)
+        tile_bounds(row, low, high, n_line, steps, lows)
         nearest = lows.argmin()
         for visit in range(lows.size):  # the tile of the lowest bound takes its turn first
             tile = nearest if visit == 0 else (0 if visit == nearest else visit)
             if lows[tile] > next_best:
                 continue
-            start = tile * _TILE
-            stop = min(m, start + _TILE)
+            start = tile * TILE
+            stop = min(m, start + TILE)
             near = buffer[: stop - start]
-            lows[tile] = _tile(row, table, start, stop, n_line, steps, near)
+            lows[tile] = tile_distances(row, table, start, stop, n_line, steps, near)
             if lows[tile] <= next_best:
                 for j in range(near.size):
                     x = near[j]
@@ -328,10 +351,10 @@ def _kernel(queries, table, low, high, n_line, steps, first, second, ties, weigh
         if weights.size:
             for tile in range(lows.size):
                 if lows[tile] == best:
-                    start = tile * _TILE
-                    stop = min(m, start + _TILE)
+                    start = tile * TILE
+                    stop = min(m, start + TILE)
                     near = buffer[: stop - start]
-                    _tile(row, table, start, stop, n_line, steps, near)
+                    tile_distances(row, table, start, stop, n_line, steps, near)
                     for j in range(near.size):
                         if near[j] == best:
                             weights[start + j] += 1.0 / count
@@ -341,14 +364,14 @@ def _kernel(queries, table, low, high, n_line, steps, first, second, ties, weigh
 def _nearest_totals(queries, table, n_line, steps, count, totals):  # type: ignore[no-untyped-def]
     """Write the sum of the `count` smallest distances of each query to the references."""
     m = table.shape[1]
-    buffer = np.empty(_TILE, np.int32)
+    buffer = np.empty(TILE, np.int32)
     smallest = np.empty(count, np.int32)
     for i in range(queries.shape[0]):
         smallest[:] = _FAR
-        for start in range(0, m, _TILE):
-            stop = min(m, start + _TILE)
+        for start in range(0, m, TILE):
+            stop = min(m, start + TILE)
             near = buffer[: stop - start]
-            low = _tile(queries[i], table, start, stop, n_line, steps, near)
+            low = tile_distances(queries[i], table, start, stop, n_line, steps, near)
             if low >= smallest[count - 1]:
                 continue
             for x in near:

@@ -33,6 +33,7 @@ from dpsynth.attacks.inference import Inference
 from dpsynth.attacks.linkability import Linkability
 from dpsynth.attacks.membership import ClosestDistance
 from dpsynth.attacks.queries import TargetedQueries
+from dpsynth.attacks.reconstruction import Reconstruction
 from dpsynth.attacks.scores import judged_verdict
 from dpsynth.attacks.singling_out import SinglingOutMultivariate, SinglingOutUnivariate
 from dpsynth.attacks.stats import holm
@@ -164,6 +165,7 @@ def output_attacks(
         Linkability(),
         Inference(secrets=tuple(secrets)),
         AttributeInference(secrets=tuple(secrets)),
+        Reconstruction(),
     )
 
 

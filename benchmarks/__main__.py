@@ -88,6 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.add_argument("--control", nargs="+", default=[], help="only these, for example P2 N1")
     command.add_argument("--seeds", type=int, default=100, help="runs of each (default: 100)")
+    command.add_argument(
+        "--alone", action="store_true", help="also ask each attack by itself about each twin"
+    )
     command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     command = commands.add_parser(
         "neighbours", parents=[shared], help="exact nearest neighbours of all rows of Adult"
@@ -120,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             tables=options.table,
             ids=options.control,
             seeds=options.seeds,
+            alone=options.alone,
             out=options.out,
         )
     if options.command == "ledger":

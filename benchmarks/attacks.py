@@ -1,4 +1,4 @@
-"""``python -m benchmarks attacks``: the three criteria and attribute inference on Adult.
+"""``python -m benchmarks attacks``: three criteria, attribute inference, reconstruction on Adult.
 
 Two worlds on the UCI Adult table, coded by its dictionary: fresh real rows as synthetic table, in
 which nothing leaks, and the same with 5 % of them replaced by training rows. First the attacks as
@@ -24,6 +24,7 @@ from dpsynth.attacks.attribute import AttributeInference
 from dpsynth.attacks.controls import plant_copies
 from dpsynth.attacks.inference import Inference
 from dpsynth.attacks.linkability import Linkability
+from dpsynth.attacks.reconstruction import Reconstruction
 from dpsynth.attacks.singling_out import Around, SinglingOutMultivariate, SinglingOutUnivariate
 from numpy.typing import NDArray
 
@@ -114,7 +115,7 @@ def run(*, data: Path, attacks: int, seed: int, with_peers: bool) -> int:
         _header()
         for attack in (
             SinglingOutUnivariate(), SinglingOutMultivariate(), Linkability(), Inference(),
-            AttributeInference(),
+            AttributeInference(), Reconstruction(),
         ):  # fmt: skip
             _timed("dpsynth", attack, world, world, seed)
         if with_peers:

@@ -35,7 +35,7 @@ from dpsynth.schema.domain import Domain
 Codes = NDArray[np.integer[Any]]
 POWER_REQUIRED = frozenset({"adult"})
 TABLES = (*coded.TABLES, "randhie")
-FITS = 20  # seeds of controls that run a generator many times
+FITS = 20  # seeds of controls that run a generator
 MEMBERS, NON_MEMBERS = 5000, 10_000  # half of the non-members may become a reference population
 _SPLIT = 1  # stream of a seed that splits the table: attacks and twins have others
 _LOW = 0.55  # AUC that a lower confidence limit must exceed, where attacks.md asks for it
@@ -57,7 +57,8 @@ class Outcome:
             required.
         value: Mean value of the first detector (AUC, share), over runs that gave one.
         tpr: Mean true-positive rate of the first detector at 0.1 % false positives, likewise.
-        small: For each attack of the suite: runs with a raw p-value below 5 %.
+        small: For each attack of the suite: runs of a harmless table with a raw p-value below 5 %.
+        alone: For each attack of the suite: runs of a twin, of `FITS`, that it convicts by itself.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Outcome:
     value: float | None
     tpr: float | None
     small: dict[str, int]
+    alone: dict[str, int]
 
 
 def run(
@@ -80,6 +82,7 @@ def run(
     tables: Sequence[str],
     ids: Sequence[str],
     seeds: int,
+    alone: bool,
     out: Path | None,
     family: Sequence[Attack] = suite.output_attacks(),
 ) -> int:
@@ -89,7 +92,8 @@ def run(
         data: Folder of tables.
         tables: Names of tables.
         ids: Controls to run; all where empty.
-        seeds: Runs of each control; at most `FITS` of those that run a generator many times.
+        seeds: Runs of each control; at most `FITS` of those that run a generator or inspect.
+        alone: Whether each attack of the suite is also asked by itself about each twin.
         out: File for the figures as JSON, or None.
         family: The attacks of the suite.
     """
@@ -110,8 +114,9 @@ def run(
             if ids and control.id not in ids:
                 continue
             started = time.process_time()
+            asked = control if name in POWER_REQUIRED else replace(control, required=None)
             outcome = judge(
-                control if name in POWER_REQUIRED else replace(control, required=None),
+                asked if alone else replace(asked, every=False),
                 domain,
                 rows,
                 seeds,
@@ -123,6 +128,8 @@ def run(
         for outcome in figures[name]:
             if outcome["small"]:
                 print(f"{outcome['id']}: runs with p < 0.05: {outcome['small']}")
+            if outcome["alone"]:
+                print(f"{outcome['id']}: of {min(seeds, FITS)}, convicted by: {outcome['alone']}")
     if out is not None:
         out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return int(missed)
@@ -132,23 +139,30 @@ def judge(
     control: Control, domain: Domain, rows: Codes, seeds: int, family: Sequence[Attack]
 ) -> Outcome:
     """Run one control over all its seeds."""
-    own = {attack.name: attack for attack in family}
-    if control.generator is not None:
+    if control.claim is not None:
+        family = suite.output_attacks(claim=control.claim)
+    if control.generator is not None or control.inspect is not None or control.fits:
         seeds = min(seeds, FITS)
-        judges: list[Attack] = [control.generator(domain)]
-    else:
-        judges = [own[name] for name in control.detectors if name in own]
+    if control.inspect is not None:
+        worlds = (draw(domain, rows, seed) for seed in range(seeds))
+        found = sum(control.inspect(domain, world.data.train, world.seed) for world in worlds)
+        return _outcome(control, seeds, found, [])
+    own = {attack.name: attack for attack in family}
+    judges: list[Attack] = [own[name] for name in control.detectors if name in own]
+    if control.generator is not None:
+        judges = [control.generator(domain)]
     absent = bool(control.detectors) and not judges
-    convicted, firsts, small = 0, [], dict.fromkeys(own, 0)
+    convicted, firsts, small, alone = 0, [], dict.fromkeys(own, 0), dict.fromkeys(own, 0)
     for seed in range(0 if absent else seeds):
         world = draw(domain, rows, seed)
-        if control.attack is None or control.detectors:
-            given = world.data if control.attack is None else control.attack(world)
+        given = world.data if control.attack is None else control.attack(world)
+        if judges:
             level = ALPHA if control.generator else ALPHA / len(family)
             results = [judge.run(given, seed) for judge in judges]
-            convicted += any(_convicts(control, r, level) for r in results)
+            convicted += any(_convicts(r, level, low_auc=control.low_auc) for r in results)
+            for attack in own.values() if control.every and seed < FITS else ():
+                alone[attack.name] += _convicts(attack.run(given, seed), level, low_auc=False)
         else:
-            given = control.attack(world)
             results = [
                 r
                 for r in attacks.run(given, seed=seed, attacks=family)
@@ -158,7 +172,11 @@ def judge(
             for result in results:
                 small[result.name] += result.p_value is not None and result.p_value < 0.05
         firsts.append(results[0])
-    return _outcome(control, 0 if absent else seeds, convicted, firsts, small)
+    return replace(
+        _outcome(control, 0 if absent else seeds, convicted, firsts),
+        small={} if judges or absent else small,
+        alone=alone if control.every else {},
+    )
 
 
 def draw(domain: Domain, rows: Codes, seed: int) -> World:
@@ -204,19 +222,13 @@ def _randhie() -> tuple[Domain, Codes] | None:
     return domain, np.stack(codes, axis=1)
 
 
-def _convicts(control: Control, result: AttackResult, level: float) -> bool:
+def _convicts(result: AttackResult, level: float, *, low_auc: bool) -> bool:
     if result.p_value is None or result.p_value >= level:
         return False
-    return not control.low_auc or (result.interval is not None and result.interval.low > _LOW)
+    return not low_auc or (result.interval is not None and result.interval.low > _LOW)
 
 
-def _outcome(
-    control: Control,
-    seeds: int,
-    convicted: int,
-    firsts: list[AttackResult],
-    small: dict[str, int],
-) -> Outcome:
+def _outcome(control: Control, seeds: int, convicted: int, firsts: list[AttackResult]) -> Outcome:
     interval = clopper_pearson(convicted, max(1, seeds)) if seeds else None
     share = convicted / seeds if seeds else None
     met: bool | None = None
@@ -242,7 +254,8 @@ def _outcome(
         met=met,
         value=float(np.mean(values)) if values else None,
         tpr=float(np.mean(numbers)) if numbers else None,
-        small=small if not control.detectors and control.generator is None else {},
+        small={},
+        alone={},
     )
 
 

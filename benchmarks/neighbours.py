@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks import coded, peers
 from benchmarks.attacks import frame
-from benchmarks.targets import own_generator
+from benchmarks.own import own_generator
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.domain import Domain
 

@@ -1,12 +1,13 @@
 """``python -m benchmarks targets``: which attack convicts which generator, and how surely.
 
 Other programs as targets, each in an environment of its own, with our own engine beside them, as it
-is and with a planted fault. Four questions:
+is and with a planted fault. Five questions:
 
 - *unique category*: does a value that one person alone has turn up in the output because of that
   person? 15 fits with the person and as many without, on 1,000 rows of five columns of Adult.
   Columns of peers are named as categorical and their preprocessor gets no budget, its default;
 - *quick suite*: the attacks of every release on Adult, one fit of 39,074 rows, 9,768 held out;
+- *over-fitted GAN*: the same attacks on a GAN without any privacy, trained long on 500 rows;
 - *inspection*: what a GAN's own accountant says at its end, and how many discriminators exist where
   teachers and a student are claimed;
 - *mechanism audit*: all answers of our engine on made-up neighbours, also with every scale of the
@@ -19,6 +20,7 @@ No conviction is no evidence of privacy. Noise has no seed; figures differ a lit
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -35,26 +37,23 @@ from dpsynth.attacks.stats import fisher_p
 from numpy.typing import NDArray
 
 from benchmarks import coded, peers
+from benchmarks.own import own_generator
 from dpsynth import attacks
 from dpsynth.auditing import Plan, Verdict, audit
 from dpsynth.privacy import curator as curator_module
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.mechanisms import gaussian_rho
 from dpsynth.privacy.noise import gaussian
 from dpsynth.results import AttackVerdict
 from dpsynth.schema.domain import Domain
-from dpsynth.sources.table import CodedTable
-from dpsynth.synth import registry
 
-PARTS = ("suite", "audit", "category")
+PARTS = ("suite", "overfitted", "audit", "category")
 OWN = "dpsynth cliquetree"
 _DELTA = 1e-9
 _COLUMNS = ("education-num", "marital-status", "race", "sex", "income>50K")
 _ROWS = 1000
 _RUNS = 15  # in each world: 14 can refute a claim of epsilon 0.3, 25 one of 1
+_FEW, _EPOCHS = 500, 3000  # rows and epochs of the GAN that is to over-fit
 _AUDIT = Budget(epsilon=1.0, delta=1e-2)
 
 _GAN = """
@@ -79,6 +78,16 @@ def fit_and_sample(train, settings):
     return gan.sample(len(train))[names].astype(int)
 """
 
+_OVERFITTED = """
+def fit_and_sample(train, settings):
+    from snsynth import Synthesizer
+    names = list(train.columns)
+    gan = Synthesizer.create("dpctgan", epsilon=1.0, disabled_dp=True, verbose=False,
+                             epochs=settings["epochs"], batch_size=100, discriminator_lr=1e-3)
+    gan.fit(train, categorical_columns=names, preprocessor_eps=0.0)
+    return gan.sample(settings["rows"])[names].astype(int)
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -86,7 +95,7 @@ class Line:
 
     Attributes:
         target: What was attacked.
-        claimed: Its epsilon.
+        claimed: Its epsilon; infinity where nothing is claimed.
         attack: What attacked it.
         found: What was seen, in words.
         p_value: Of "no leak"; None where nothing was tested.
@@ -122,6 +131,7 @@ def run(*, data: Path, parts: Sequence[str], out: Path | None) -> int:
     made: dict[str, Callable[[], Iterator[Line]]] = {
         "category": lambda: _category(benchmark),
         "suite": lambda: _suite(benchmark),
+        "overfitted": lambda: _overfitted(benchmark),
         "audit": _audit,
     }
     print("| target | claimed epsilon | attack | found | p | p of the claim | verdict | CPU s |")
@@ -145,21 +155,6 @@ def small_table(benchmark: coded.Benchmark) -> tuple[Domain, NDArray[np.int64]]:
     at = [benchmark.domain.names.index(name) for name in _COLUMNS]
     domain = Domain(tuple(benchmark.domain.attributes[j] for j in at))
     return domain, benchmark.train.to_numpy(dtype=np.int64)[:, at]
-
-
-def own_generator(domain: Domain, method: str, budget: Budget) -> Generate:
-    """Return one of our own methods as a generator of coded rows; the seed is of the drawing."""
-
-    def generate(rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.integer[Any]]:
-        rho = rho_for(budget)
-        table = CodedTable.build(domain, np.ascontiguousarray(rows.T, dtype=np.int32))
-        with Curator(
-            table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho
-        ) as curator:
-            model = registry.make(method, {}).fit(curator)
-        return model.sample(max(1, round(model.total)), seed=seed)
-
-    return generate
 
 
 def _category(benchmark: coded.Benchmark) -> Iterator[Line]:
@@ -250,6 +245,27 @@ def _suite(benchmark: coded.Benchmark) -> Iterator[Line]:
             )  # fmt: skip
             return
         yield _attacked(peer.name, benchmark, train, holdout, made, started)
+
+
+def _overfitted(benchmark: coded.Benchmark) -> Iterator[Line]:
+    """The quick suite on a GAN that had few rows and much time."""
+    train, holdout = (part.to_numpy(dtype=np.int64) for part in (benchmark.train, benchmark.test))
+    peer = peers.smartnoise("dpctgan", _OVERFITTED)
+    target = f"{peer.name}, no noise, {_FEW} rows, {_EPOCHS:,} epochs"
+    settings = {"columns": list(benchmark.domain.names), "epochs": _EPOCHS, "rows": 4 * _FEW}
+    started = _cpu()
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with peers.serve(peer, settings, Path(scratch)) as generate:
+                made = generate(train[:_FEW], 0)
+        except peers.PeerError as error:
+            yield Line(
+                target=target, claimed=math.inf, attack="quick suite", found=str(error),
+                verdict="not run",
+            )  # fmt: skip
+            return
+    line = _attacked(target, benchmark, train[:_FEW], holdout[: 4 * _FEW], made, started)
+    yield replace(line, claimed=math.inf)
 
 
 def _attacked(

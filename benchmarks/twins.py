@@ -10,13 +10,20 @@ import numpy as np
 from dpsynth.attacks import controls
 from dpsynth.attacks.api import Attack, AttackData, Generate
 from dpsynth.attacks.canaries import OneRunCanaries
+from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.probe import UniqueCategory
 from dpsynth.attacks.shadow import Classifier, ShadowGame, ShadowMembership, Targets
+from dpsynth.attacks.sizes import TwoSizes
 from numpy.typing import NDArray
 
+from benchmarks import inspections, own
+from dpsynth.privacy.budget import Budget
 from dpsynth.schema.domain import Domain
 
 Codes = NDArray[np.integer[Any]]
+Inspect = Callable[[Domain, Codes, int], bool]
+EPSILONS = (0.1, 1.0, 3.0)  # of N4
+_DELTA = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +44,12 @@ class Control:
         detectors: Names of attacks, one of which must convict; empty: the whole suite must not.
         attack: Makes the output to judge, where the suite's attacks judge.
         generator: Makes an attack that runs a generator by itself.
+        inspect: Says of the training rows and a seed whether an inspection found the fault.
         required: Least share of convictions; None: reported only.
         low_auc: Whether the lower limit of the AUC must also exceed 0.55.
+        every: Whether each attack of the suite is also asked by itself.
+        claim: What the whole suite holds the output against.
+        fits: Whether a model is fitted for each output.
     """
 
     id: str
@@ -46,8 +57,12 @@ class Control:
     detectors: tuple[str, ...] = ()
     attack: Callable[[World], AttackData] | None = None
     generator: Callable[[Domain], Attack] | None = None
+    inspect: Inspect | None = None
     required: float | None = 0.0
     low_auc: bool = False
+    every: bool = False
+    claim: Claim | None = None
+    fits: bool = False
 
 
 def planted(share: float, fields: int = 0) -> Callable[[World], AttackData]:
@@ -88,27 +103,83 @@ def noise_free(world: World) -> AttackData:
     return replace(data, synthetic=made)
 
 
+def trees(world: World) -> AttackData:
+    """Return the twin whose decision trees follow single rows."""
+    data = world.data
+    made = controls.overfitted_trees(data.domain, data.train, len(data.synthetic), world.seed)
+    return replace(data, synthetic=made)
+
+
+def exact_sizes(rows: Codes, seed: int) -> tuple[Codes, int]:
+    """Write as many rows as were read, and keep nothing."""
+    return np.random.default_rng(seed).permutation(rows), 0
+
+
+def kept_sizes(rows: Codes, seed: int) -> tuple[Codes, int]:
+    """Write a noisy number of rows, and keep one number for each row that was read."""
+    noisy = len(rows) + round(np.random.default_rng(seed).normal(0.0, 10.0))
+    return np.resize(rows, (noisy, rows.shape[1])), 8 * len(rows)
+
+
+def correct(epsilon: float) -> Callable[[World], AttackData]:
+    """Return the world with the output of our own default method at an epsilon."""
+
+    def make(world: World) -> AttackData:
+        budget = Budget(epsilon=epsilon, delta=_DELTA)
+        generate = own.own_generator(world.data.domain, "cliquetree", budget)
+        return replace(world.data, synthetic=generate(world.data.train, world.seed))
+
+    return make
+
+
+def canaries(epsilon: float) -> Callable[[Domain], Attack]:
+    """Return canaries in our own default method, against the claim of its epsilon."""
+    budget = Budget(epsilon=epsilon, delta=_DELTA)
+    return lambda d: OneRunCanaries(
+        generate=own.own_generator(d, "cliquetree", budget),
+        claim=Claim(epsilon=epsilon, delta=_DELTA),
+    )
+
+
+def _calibrated() -> tuple[Control, ...]:
+    """Return N4: a correctly calibrated engine, by its output and by canaries in it."""
+    return tuple(
+        control
+        for epsilon in EPSILONS
+        for control in (
+            Control(
+                id=f"N4 {epsilon:g}", title=f"our engine at epsilon {epsilon:g}, the suite",
+                attack=correct(epsilon), claim=Claim(epsilon=epsilon, delta=_DELTA), fits=True,
+            ),
+            Control(
+                id=f"N4c {epsilon:g}", title=f"our engine at epsilon {epsilon:g}, 1,000 canaries",
+                generator=canaries(epsilon),
+            ),
+        )
+    )  # fmt: skip
+
+
 CONTROLS: tuple[Control, ...] = (
     Control(
         id="P1", title="5 % of rows copied", detectors=("exact_copies",),
-        attack=planted(0.05), required=1.0,
+        attack=planted(0.05), required=1.0, every=True,
     ),
     Control(
         id="P1b", title="1 % of rows copied", detectors=("exact_copies",),
-        attack=planted(0.01), required=0.99,
+        attack=planted(0.01), required=0.99, every=True,
     ),
     Control(
         id="P1c", title="0.2 % of rows copied", detectors=("exact_copies",),
-        attack=planted(0.002), required=None,
+        attack=planted(0.002), required=None, every=True,
     ),
     Control(
         id="P1d", title="5 % near copies, one cell drawn anew",
         detectors=("distance_to_closest_record", "exact_copies"),
-        attack=planted(0.05, 1), required=0.95,
+        attack=planted(0.05, 1), required=0.95, every=True,
     ),
     Control(
         id="P2", title="marginals without noise", detectors=("targeted_query_membership",),
-        attack=noise_free, required=1.0,
+        attack=noise_free, required=1.0, every=True,
     ),
     Control(
         id="P2a", title="the same, AUC limit above 0.55", detectors=("targeted_query_membership",),
@@ -122,7 +193,7 @@ CONTROLS: tuple[Control, ...] = (
     Control(
         id="P3", title="memoriser, three cells drawn anew",
         detectors=("closest_distance_membership",), attack=planted(1.0, 3), required=1.0,
-        low_auc=True,
+        low_auc=True, every=True,
     ),
     Control(
         id="P3d", title="memoriser, three cells drawn anew",
@@ -137,10 +208,40 @@ CONTROLS: tuple[Control, ...] = (
         generator=lambda d: OneRunCanaries(generate=memoriser(d)), required=1.0,
     ),
     Control(
+        id="P3g", title="over-fitted model: sequential trees, leaves of one row",
+        detectors=("closest_distance_membership",), attack=trees, required=1.0, low_auc=True,
+        every=True,
+    ),
+    Control(
         id="P5", title="domain derived from the data", detectors=("unique_category_probe",),
         generator=lambda d: UniqueCategory(
             generate=lambda rows, seed: controls.data_derived_domain(d, rows, seed)
         ),
+        required=1.0,
+    ),
+    Control(
+        id="P6", title="as many rows in the output as were read", detectors=("two_size_probe",),
+        generator=lambda d: TwoSizes(keep=exact_sizes), required=1.0,
+    ),
+    Control(
+        id="P6s", title="one number saved for each row", detectors=("two_size_probe",),
+        generator=lambda d: TwoSizes(keep=kept_sizes), required=1.0,
+    ),
+    Control(
+        id="P7", title="ten teachers that are one object", detectors=("object identities",),
+        inspect=inspections.aliased_teachers, required=1.0,
+    ),
+    Control(
+        id="P7l", title="accountant that stops late", detectors=("end-of-run books",),
+        inspect=inspections.stops_late, required=1.0,
+    ),
+    Control(
+        id="P7o", title="drawn in a loop, charged once", detectors=("end-of-run books",),
+        inspect=inspections.charges_once, required=1.0,
+    ),
+    Control(
+        id="P8", title="rows in saved state: arrays, pickle, texts",
+        detectors=("planted rows in files",), inspect=inspections.rows_in_saved_state,
         required=1.0,
     ),
     Control(id="N1", title="other real rows", attack=lambda w: w.data),
@@ -154,6 +255,7 @@ CONTROLS: tuple[Control, ...] = (
         id="N3", title="independent columns of other real rows",
         attack=changed(lambda w: controls.independent_columns(w.data.synthetic, w.seed)),
     ),
+    *_calibrated(),
     Control(
         id="N5", title="P1 with members drawn anew",
         attack=lambda w: controls.relabelled(planted(0.05)(w), w.seed),
@@ -171,5 +273,18 @@ CONTROLS: tuple[Control, ...] = (
         generator=lambda d: UniqueCategory(
             generate=lambda rows, seed: controls.declared_domain(d, rows, seed)
         ),
+    ),
+    Control(
+        id="N6", title="two sizes, our engine at epsilon 1",
+        generator=lambda d: TwoSizes(
+            keep=own.own_keeper(d, "cliquetree", Budget(epsilon=1.0, delta=_DELTA))
+        ),
+    ),
+    Control(
+        id="N7", title="ten teachers that are ten objects", inspect=inspections.own_teachers,
+    ),
+    Control(id="N7l", title="our Curator's books", inspect=inspections.settles),
+    Control(
+        id="N8", title="what our methods save", inspect=inspections.own_saved_state,
     ),
 )  # fmt: skip

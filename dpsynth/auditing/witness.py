@@ -92,6 +92,10 @@ class Witness(Curator):
         """See :class:`Curator`."""
         self._curator.close()
 
+    def settle(self) -> None:
+        """See :class:`Curator`."""
+        self._curator.settle()
+
     def part(self, rho: float, label: str) -> Witness:
         """See :class:`Curator`; what the part answers is added up, too."""
         part = Witness(self._curator.part(rho, label), self._tables)

@@ -47,6 +47,7 @@ from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 from dpsynth.privacy.noise import gaussian, noisy_max, threshold
 from dpsynth.privacy.numbers import float_down, root_up
 from dpsynth.privacy.requests import MarginalRequest, marginal_request, score_request
+from dpsynth.privacy.settling import Drawn, check_settled
 from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
 
@@ -117,6 +118,7 @@ class Curator:
         self._spent = Loss()
         self._cells = 0
         self._events: list[tuple[int, Event]] = []
+        self._drawn = Drawn()
         self._cache: dict[object, Counts] = {}
 
     def __enter__(self) -> Curator:
@@ -129,8 +131,14 @@ class Curator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the Curator."""
+        """Close the Curator; a run that went through must settle."""
         self.close()
+        if kind is None:
+            self.settle()
+
+    def settle(self) -> None:
+        """Raise SelfTestError if more was drawn than charged, or charged than the budget holds."""
+        check_settled((e for _, e in self._events), self._drawn, rho=self._rho, delta=self._delta)
 
     def close(self) -> None:
         """Let go of the table and of every count, in parts too; queries raise from now on."""
@@ -180,6 +188,7 @@ class Curator:
             self._open_table(), reservation=_Part(self), max_rows_per_unit=self._rows, rho=rho
         )
         part._prefix = f"{self._prefix}{label}: "
+        part._drawn = Drawn(self._drawn)
         self._parts.append(part)
         return part
 
@@ -224,7 +233,7 @@ class Curator:
         exact = self._counts(table, marginals)
         for marginal, counts, event in zip(marginals, exact, events, strict=True):
             noisy, cost = gaussian(counts, event.sigma, event.sensitivity)
-            _check_cost(cost, event)
+            self._drawn.add(cost, event)
             answers.append(
                 Measurement(
                     attributes=marginal.attributes,
@@ -262,7 +271,7 @@ class Curator:
         seq = self._charge([event], stage)
         scores = request.scores(self._counts(table, request.marginals, keep=True))
         index, cost = noisy_max(scores, scale, sensitivity)
-        _check_cost(cost, event)
+        self._drawn.add(cost, event)
         return Selection(index=index, rho=event.rho, ledger_seq=seq)
 
     def score(self, candidates: Sequence[Candidate], *, rho: float, stage: str) -> Scores:
@@ -295,7 +304,7 @@ class Curator:
         seq = self._charge([event], stage)
         scores = request.scores(self._counts(table, request.marginals, keep=True))
         noisy, cost = gaussian(scores, sigma, distance)
-        _check_cost(cost, event)
+        self._drawn.add(cost, event)
         return Scores(values=noisy, sigma=sigma, rho=event.rho, ledger_seq=seq)
 
     def discover(self, attribute: str, *, rho: float, delta: float, stage: str) -> Discovery:
@@ -330,7 +339,7 @@ class Curator:
         )
         seq = self._charge([event], stage)
         counts, cost = threshold(table.count_texts(attribute), sigma, smallest, self._rows)
-        _check_cost(cost, event)
+        self._drawn.add(cost, event)
         return Discovery(
             attribute=attribute,
             counts=counts,
@@ -388,13 +397,3 @@ class Curator:
         if keep:
             self._cache |= fresh
         return [fresh[m.key] if m.key in fresh else self._cache[m.key] for m in marginals]
-
-
-def _check_cost(cost: float, event: Event) -> None:
-    """Stop if the noise that was drawn costs more than was charged for it."""
-    if cost > event.rho:
-        raise SelfTestError(
-            "The noise that was drawn costs more than was charged.",
-            where=event.stage,
-            fix="The release stops. Please report this as a defect.",
-        )

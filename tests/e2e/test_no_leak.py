@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from steward import Desk, rows_of, write_csv
 
+from dpsynth.auditing.artifacts import holding
+
 TOKEN = "Zanzibar-Quux-7731"
 
 
@@ -58,10 +60,6 @@ def test_a_planted_token_is_found_nowhere(desk: Desk) -> None:
     answer = desk.release()
     assert answer.code == 0, answer.text
     assert TOKEN not in answer.text
-    found = [
-        path
-        for path in desk.folder.rglob("*")
-        if path.is_file() and path.name != "data.csv" and TOKEN.encode() in path.read_bytes()
-    ]
-    assert not found
+    found = holding(desk.folder, texts=[TOKEN])
+    assert [path.name for path in found] == ["data.csv"]
     assert "ward" in answer.err, "half of the column lies outside its domain: that is worth a note"

@@ -17,6 +17,7 @@ from dpsynth.attacks.attribute import AttributeInference
 from dpsynth.attacks.controls import plant_copies, plant_near_copies
 from dpsynth.attacks.inference import Inference
 from dpsynth.attacks.linkability import Linkability
+from dpsynth.attacks.reconstruction import Reconstruction
 from dpsynth.attacks.singling_out import SinglingOutMultivariate, SinglingOutUnivariate
 
 from dpsynth.results import AttackVerdict
@@ -25,8 +26,9 @@ from dpsynth.schema.domain import Domain
 TABLES, LEVEL, MOST = 200, 0.05, 25
 UNIVARIATE, MULTIVARIATE = SinglingOutUnivariate(), SinglingOutMultivariate()
 LINKS, GUESSES, MODEL = Linkability(), Inference(), AttributeInference(most_secrets=1)
-EVERY = {a.name: a for a in (UNIVARIATE, MULTIVARIATE, LINKS, GUESSES, MODEL)}
-ROWWISE = {a.name: a for a in (MULTIVARIATE, LINKS, GUESSES, MODEL)}
+REBUILDS = Reconstruction()
+EVERY = {a.name: a for a in (UNIVARIATE, MULTIVARIATE, LINKS, GUESSES, MODEL, REBUILDS)}
+ROWWISE = {a.name: a for a in (MULTIVARIATE, LINKS, GUESSES, MODEL, REBUILDS)}
 
 
 def world(seed: int, real: int = 400, synthetic: int = 500) -> AttackData:
@@ -52,6 +54,16 @@ def repeated(seed: int) -> AttackData:
     )
 
 
+def coarse(seed: int) -> AttackData:
+    """Seven coarse columns, of which rare rows are often rebuilt from other people's."""
+    names = ("sex", "job", "region", "edu", "kids", "flag0", "flag1")
+    given, columns = world(seed), [DOMAIN.index(name) for name in names]
+    return AttackData(
+        domain=DOMAIN.project(names),
+        **{name: getattr(given, name)[:, columns] for name in ("train", "holdout", "synthetic")},
+    )
+
+
 def large(seed: int) -> AttackData:
     return world(seed, real=3000, synthetic=6000)
 
@@ -71,9 +83,16 @@ def test_p_values_of_fresh_rows_are_honest(attack: Attack) -> None:
     assert alarms(attack, [world(seed) for seed in range(TABLES)]) <= MOST
 
 
-@pytest.mark.parametrize("attack", [MULTIVARIATE, LINKS, GUESSES], ids=lambda a: a.name)
+@pytest.mark.parametrize("attack", [MULTIVARIATE, LINKS, GUESSES, REBUILDS], ids=lambda a: a.name)
 def test_p_values_are_honest_where_rows_repeat(attack: Attack) -> None:
     assert alarms(attack, [repeated(seed) for seed in range(TABLES)]) <= MOST
+
+
+def test_p_values_are_honest_where_rare_rows_can_be_rebuilt() -> None:
+    tables = [coarse(seed) for seed in range(TABLES)]
+    assert alarms(REBUILDS, tables) <= MOST
+    leaky = [plant_copies(table, 0.2, seed) for seed, table in enumerate(tables[:60])]
+    assert alarms(REBUILDS, leaky) > MOST
 
 
 @pytest.mark.parametrize("attack", ROWWISE.values(), ids=ROWWISE)

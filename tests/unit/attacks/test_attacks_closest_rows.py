@@ -41,7 +41,7 @@ def parts(domain: Domain, queries: np.ndarray, references: np.ndarray) -> np.nda
 
 
 @pytest.mark.parametrize("name", DOMAINS)
-@pytest.mark.parametrize("references", [3, 255, 256, 700])
+@pytest.mark.parametrize("references", [3, 127, 128, 256, 257, 700])
 def test_rows_are_those_of_a_stable_sort(name: str, references: int) -> None:
     """Few cells, so that most distances tie: the lowest number must win."""
     domain = DOMAINS[name]

@@ -11,6 +11,7 @@ from dpsynth.attacks.attribute import AttributeInference, classes_of
 from dpsynth.attacks.criteria import LabelTest
 from dpsynth.attacks.inference import Inference, best_constant, is_right
 from dpsynth.attacks.linkability import Linkability, chance
+from dpsynth.attacks.reconstruction import Reconstruction, rare_rows
 from dpsynth.attacks.singling_out import (
     Around,
     Predicates,
@@ -34,8 +35,10 @@ ATTACKS: dict[str, Attack] = {
         Linkability(),
         Inference(),
         AttributeInference(),
+        Reconstruction(),
     )
 }
+ATTACKED = {"attribute_inference": 300, "rare_row_reconstruction": 49}  # the others: all 600
 
 
 def table(n: int, seed: int) -> np.ndarray:
@@ -74,7 +77,7 @@ def test_an_attack_is_a_function_of_data_and_seed_and_says_what_it_could_see(att
     assert result.status is Status.OK
     assert result.name == attack.name
     assert result.disclosure is Disclosure.RAW
-    assert result.members == result.non_members == (300 if "attribute" in attack.name else 600)
+    assert result.members == result.non_members == ATTACKED.get(attack.name, 600)
     assert 0.0 <= result.value <= 1.0
     assert result.interval.low <= result.value <= result.interval.high
     assert 0.0 <= result.baseline <= 1.0
@@ -331,3 +334,45 @@ def test_the_detection_limit_is_the_first_excess_that_convicts() -> None:
         assert replace(quiet, hits=30 + quiet.fewest).p_value < ALPHA
         assert replace(quiet, hits=29 + quiet.fewest).p_value >= ALPHA
         assert replace(quiet, most=quiet.fewest - 1).fewest is None
+
+
+def test_a_record_is_rebuilt_where_half_of_it_leads_to_the_rest() -> None:
+    """By hand: 20 lone members of 120 are copied, of 100 crowded rows a side none is rare."""
+    domain = Domain.from_sizes({name: 500 for name in "abcd"}, ordered=["a", "b"])
+    crowd = np.zeros((100, 4), int)
+    lone = np.arange(100, 120)[:, None].repeat(4, axis=1) * 2
+    lone[:, :2] += np.random.default_rng(20).integers(0, 100, (20, 2))
+    others = lone + 1  # another value in both nominal columns
+    others[:, :2] += 100
+    given = AttackData(
+        domain=domain,
+        train=np.concatenate([crowd, lone]),
+        holdout=np.concatenate([crowd, others]),
+        synthetic=np.concatenate([crowd, lone[:15]]),
+    )
+    result = Reconstruction(rare=40 / 240, adversaries=8).run(given, 21)
+    assert result.members == result.non_members == 20
+    assert result.details["hits_members"] == 15
+    assert result.details["hits_non_members"] == 0
+    assert result.p_value == pytest.approx(fisher_p(15, 20, 0, 20))
+    assert result.verdict is AttackVerdict.LEAK_FOUND
+
+
+def test_a_record_that_other_people_rebuild_tells_nothing() -> None:
+    """Rare pairs: each rare member has a twin among the held-out rows, which the baseline finds."""
+    given = data()
+    pairs = replace(given, train=given.holdout.copy(), synthetic=given.holdout.copy())
+    result = Reconstruction().run(pairs, 22)
+    assert result.status is Status.INCONCLUSIVE
+    assert "baseline rebuilds every rare row" in result.reason
+
+
+def test_rare_rows_are_far_from_others_and_no_order_decides() -> None:
+    domain = Domain.from_sizes({"x": 100, "y": 3}, ordered=["x"])
+    rows = np.stack([np.repeat([0, 1, 99], [50, 44, 6]), np.zeros(100, int)], axis=1)
+    rows[-1, 1] = 2
+    assert rare_rows(domain, rows, 0.01).tolist() == [99]
+    shuffled = np.random.default_rng(23).permutation(100)
+    assert sorted(shuffled[rare_rows(domain, rows[shuffled], 0.06)]) == [94, 95, 96, 97, 98, 99]
+    # Fifty rows tie: of a tenth, none of them is taken rather than some.
+    assert not rare_rows(domain, np.zeros((100, 2), int), 0.1).size

@@ -21,6 +21,7 @@ from dpsynth.attacks.one_run import (
 from dpsynth.attacks.probe import UniqueCategory
 from dpsynth.attacks.shadow import ShadowGame, shadow_attacks
 from dpsynth.attacks.shadow_runs import run_shadows
+from dpsynth.attacks.sizes import TwoSizes
 from scipy import stats
 
 from dpsynth.errors import InputError
@@ -360,3 +361,49 @@ def test_members_drawn_anew_are_the_same_rows() -> None:
     both = [np.concatenate([d.train, d.holdout]) for d in (given, made)]
     assert sorted(map(tuple, both[0].tolist())) == sorted(map(tuple, both[1].tolist()))
     assert not (made.train == given.train).all()
+
+
+def sized(rows: int, kept: int):
+    """Return a generator whose output and saved state have a noisy size, or follow the rows."""
+
+    def keep(table: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+        noise = round(np.random.default_rng(seed).normal(0.0, 10.0))
+        return np.resize(table, (300 + noise if rows else len(table), 6)), (
+            9000 + noise if kept else 8 * len(table)
+        )
+
+    return keep
+
+
+@pytest.mark.parametrize(("rows", "kept", "size"), [(0, 1, "output rows"), (1, 0, "saved bytes")])
+def test_one_row_more_shows_where_a_size_is_exact(rows: int, kept: int, size: str) -> None:
+    for seed in range(20):
+        result = TwoSizes(keep=sized(rows, kept)).run(data(), seed)
+        assert result.verdict is AttackVerdict.LEAK_FOUND
+        assert result.p_value == pytest.approx(4 / math.comb(20, 10))
+        assert result.details["size"] == f"{size} above"
+    claimed = TwoSizes(keep=sized(rows, kept), claim=Claim(epsilon=0.3, delta=DELTA), runs=20)
+    assert claimed.run(data(), 1).verdict is AttackVerdict.LEAK_FOUND
+
+
+def test_noisy_sizes_are_not_accused() -> None:
+    """False-alarm rate: 100 runs at 1e-3 each; three or more alarms have probability 2e-4."""
+    results = [TwoSizes(keep=sized(1, 1)).run(data(), seed) for seed in range(100)]
+    assert sum(result.verdict is AttackVerdict.LEAK_FOUND for result in results) <= 2
+    constant = TwoSizes(keep=lambda rows, seed: (table(50, seed), 7)).run(data(), 1)
+    assert constant.p_value == 1.0
+
+
+def test_a_size_probe_that_could_not_reject_says_so() -> None:
+    assert TwoSizes(keep=sized(0, 0), runs=6).run(data(), 1).status is Status.INCONCLUSIVE
+    assert TwoSizes(keep=sized(0, 0)).run(data(train=300), 1).status is Status.INCONCLUSIVE
+
+
+def test_trees_of_single_rows_copy_people_and_coarse_columns_do_not_stop_them() -> None:
+    rows = table(400, 1)
+    made = controls.overfitted_trees(DOMAIN, rows, 500, 2)
+    assert made.shape == (500, 6)
+    assert np.array_equal(made, controls.overfitted_trees(DOMAIN, rows, 500, 2))
+    same = (made[:, None, :] == rows[None, :, :]).all(axis=2).any(axis=1)
+    assert same.mean() > 0.3
+    assert not (controls.uniform_rows(DOMAIN, 500, 2)[:, None] == rows[None]).all(axis=2).any()

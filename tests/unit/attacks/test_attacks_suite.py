@@ -61,6 +61,7 @@ def test_names_are_the_ones_that_policies_use(quiet) -> None:
         "linkability",
         "inference",
         "attribute_inference",
+        "rare_row_reconstruction",
         "control_positive",
         "control_negative",
     ]
@@ -181,7 +182,7 @@ def test_the_full_profile_uses_all_rows(monkeypatch) -> None:
 )
 def test_too_little_is_inconclusive_with_a_reason(change, words: str) -> None:
     results = attacks.run(replace(data(), **change), seed=6)
-    assert len(results) == 13
+    assert len(results) == 14
     for result in results:
         assert result.status is Status.INCONCLUSIVE
         assert result.verdict is AttackVerdict.INCONCLUSIVE

@@ -38,6 +38,7 @@ ATTACKS = (
     "inference",
     "attribute_inference",
     "one_run_canaries",
+    "rare_row_reconstruction",
 )
 
 

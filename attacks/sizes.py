@@ -1,0 +1,136 @@
+"""Two sizes: does the output, or what a generator keeps, follow the exact number of rows?
+
+Under add/remove neighbours the number of rows is private. A generator that writes as many rows as
+it read, or saves one number a row, publishes it. Two worlds: some training rows, and the same with
+one row more. In every run the rows of the output and the bytes of the saved state are counted. A
+size is cut at the middle of all runs of both worlds together, which does not know the worlds, so
+Fisher's exact test of "above the middle" is exact if sizes do not depend on the row. Two sizes and
+two directions make four tests; the most striking p-value is multiplied by four (Holm's first step).
+
+Never true here: a result about the released table. The generator is run anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dpsynth.attacks.api import (
+    ALPHA,
+    LEVEL,
+    AttackData,
+    check_codes,
+    inconclusive,
+    too_little,
+    verdict_of,
+)
+from dpsynth.attacks.claim import Claim
+from dpsynth.attacks.scores import p_of_claim
+from dpsynth.attacks.stats import clopper_pearson, fisher_p, fisher_smallest
+from numpy.typing import NDArray
+
+from dpsynth.results import AttackResult
+
+Codes = NDArray[np.integer[Any]]
+#: Runs a generator on coded rows with a seed; returns coded rows and the bytes that it saves.
+Keep = Callable[[Codes, int], tuple[Codes, int]]
+_SIZES = ("output rows", "saved bytes")
+_TESTS = 2 * len(_SIZES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoSizes:
+    """Runs with one row more against runs without it, by sizes alone.
+
+    Attributes:
+        keep: Runs the generator.
+        rows: Training rows in the smaller world; the larger one has one more.
+        runs: Runs in each world; fewer than 8 cannot reach `ALPHA`.
+        claim: The claim to test, where one is known; "no difference" is tested without.
+    """
+
+    keep: Keep
+    rows: int = 300
+    runs: int = 10
+    name: str = "two_size_probe"
+    title: str = "Two sizes: the number of rows in the output or in what is kept"
+    claim: Claim | None = None
+
+    def run(self, data: AttackData, seed: int) -> AttackResult:
+        """Run both worlds.
+
+        Args:
+            data: The tables; only training rows are generated from.
+            seed: Draws the rows and the seeds of the generator.
+        """
+        reason = too_little(data)
+        if reason is None and len(data.train) <= self.rows:
+            reason = f"The larger world needs {self.rows + 1} training rows."
+        if reason is not None:
+            return inconclusive(self, reason)
+        if fisher_smallest(self.runs, self.runs, self.runs, ALPHA / _TESTS) is None:
+            return inconclusive(self, f"{self.runs} runs in each world could not reject.")
+        order = np.random.default_rng(seed).permutation(len(data.train))
+        larger = data.train[order[: self.rows + 1]]
+        seeds = np.random.SeedSequence(seed).generate_state(2 * self.runs).reshape(2, self.runs)
+        sizes = np.empty((2, self.runs, len(_SIZES)))
+        for world, table in enumerate((larger, larger[:-1])):
+            for place, own_seed in enumerate(seeds[world]):
+                output, kept = self.keep(table, int(own_seed))
+                check_codes(data.domain, "generated", output)
+                sizes[world, place] = len(output), kept
+        p_value, which, hits = self._most_striking(sizes)
+        return AttackResult(
+            name=self.name,
+            title=self.title,
+            value=hits[0] / self.runs,
+            unit="share of runs with the row on one side of the middle size",
+            interval=clopper_pearson(hits[0], self.runs, LEVEL),
+            n=2 * self.runs,
+            baseline=0.5,
+            baseline_title="sizes that do not depend on the row",
+            control=hits[1] / self.runs,
+            control_title="share of runs without the row on that side",
+            members=self.runs,
+            non_members=self.runs,
+            p_value=p_value,
+            alpha=ALPHA,
+            detection_limit=f"A size that lies on one side in all {self.runs} runs with the row "
+            "and on the other without it would be found.",
+            verdict=verdict_of(p_value),
+            details={
+                "size": which,
+                "rows": self.rows,
+                **{
+                    f"mean {name} {words}": float(sizes[world, :, s].mean())
+                    for s, name in enumerate(_SIZES)
+                    for world, words in enumerate(("with the row", "without"))
+                },
+                "test": ("Fisher's exact test" if self.claim is None else "against the claim")
+                + f", one-sided, times {_TESTS}",
+            },
+            note="The number of rows is private: neither the output nor a saved file may tell it.",
+        )
+
+    def _most_striking(self, sizes: NDArray[np.float64]) -> tuple[float, str, tuple[int, int]]:
+        """Return the corrected p-value, the size, and the runs on that side in either world.
+
+        Args:
+            sizes: World, run, size; shape (2, runs, sizes).
+        """
+        found = []
+        for s, name in enumerate(_SIZES):
+            middle = float(np.median(sizes[:, :, s]))
+            for side, beyond in (
+                ("above", sizes[:, :, s] > middle),
+                ("below", sizes[:, :, s] < middle),
+            ):
+                hits = (int(beyond[0].sum()), int(beyond[1].sum()))
+                counts = (hits[0], self.runs, hits[1], self.runs)
+                p_value = (
+                    fisher_p(*counts) if self.claim is None else p_of_claim(self.claim, counts)
+                )
+                found.append((min(1.0, _TESTS * p_value), f"{name} {side}", hits))
+        return min(found)
