@@ -19,6 +19,7 @@ from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
 from dpsynth.privacy.losses import group_loss
 from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.reports import claims
 from dpsynth.results import Disclosure, Status, decimal_string, plain
 from dpsynth.synth import registry
 from dpsynth.synth.api import HalfWidth
@@ -186,6 +187,9 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
                 "meaning": column.meaning,
                 "domain": wording.domain_words(column),
                 "domain_source": column.domain_source,
+                "missing": list(column.missing),
+                "special": list(column.special),
+                "format": wording.date_format(column),
                 "treatment": treatment[column.name].treatment,
                 "reason": treatment[column.name].reason,
             }
@@ -292,6 +296,11 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
     versions = {name: version(name) for name in _PACKAGES}
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
+    b.add(
+        "environment.code",
+        {"register_sha256": claims.register_digest(), "code_sha256": claims.code_digest()},
+        DECLARED,
+    )
     b.add("environment.entropy", wording.ENTROPY, DECLARED)
     b.add(
         "hazards.items",
