@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -183,9 +184,16 @@ def _reads_as(found: str, code: str) -> bool:
     if not code.strip():
         return True  # a blank cell is a missing value to every reader
     try:
-        return math.isfinite(int(code) if found == "sc:Integer" else float(code))
-    except (ValueError, OverflowError):
-        return found == "sc:Text"
+        match found:
+            case "sc:Integer":
+                int(code)
+            case "sc:Float":
+                return math.isfinite(float(code))
+            case "sc:Date":
+                date.fromisoformat(code)
+    except ValueError:
+        return False
+    return True
 
 
 def _about(column: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ DATE: Shape = {"type": "string", "title": "date", "pattern": r"^[0-9]{4}-[0-9]{2
 TIME: Shape = {
     "type": "string",
     "title": "time",
-    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$",
 }
 COUNT: Shape = {"type": "integer", "minimum": 0}
 NUMBER: Shape = {"type": "number"}
