@@ -100,7 +100,7 @@ FIELDS: dict[str, Field] = {
         _RAW,
         False,
     ),
-    "release.issuer": Field("common name of the signing certificate", NAME, _DECLARED),
+    "release.issuer": Field("common name of the signing certificate", TEXT, _DECLARED),
     "release.created": Field("UTC time of issue, ISO 8601", TIME, _DECLARED),
     "release.review_by": Field("date by which the release is to be reviewed", DATE, _DECLARED),
     "release.purpose": Field("declared purpose", TEXT, _DECLARED),
@@ -115,7 +115,7 @@ FIELDS: dict[str, Field] = {
     "guarantee.relation": Field(
         "neighbouring relation", one_of("add_remove", "replace_one"), _DECLARED
     ),
-    "guarantee.unit": Field("what one unit is, in words", NAME, _DECLARED),
+    "guarantee.unit": Field("what one unit is, in words", TEXT, _DECLARED),
     "guarantee.unit_column": Field(
         "column that names the unit, or null", optional(TEXT), _DECLARED
     ),
@@ -237,7 +237,7 @@ FIELDS: dict[str, Field] = {
     ),
     "attacks.results": Field("results of attacks", list_of(ATTACK), _RAW, False),
     "fidelity.results": Field("results of fidelity and utility", list_of(FIDELITY), _RAW, False),
-    "policy.name": Field("policy", NAME, _DECLARED),
+    "policy.name": Field("policy", TEXT, _DECLARED),
     "policy.sha256": Field("digest of the policy file", SHA256, _DECLARED),
     "policy.gates": Field("evaluated gates", list_of(GATE), _RAW, False),
     "policy.verdict": Field(

@@ -51,7 +51,7 @@ CALL = record(
 )
 COLUMN = record(
     {
-        "name": NAME,
+        "name": TEXT,
         "kind": NAME,
         "role": NAME,
         "meaning": TEXT,
@@ -66,7 +66,7 @@ COLUMN = record(
 )
 FOUND = record(
     {
-        "column": NAME,
+        "column": TEXT,
         "found": COUNT,
         "sigma": NUMBER,
         "threshold": NUMBER,
@@ -83,7 +83,7 @@ MEASURED = record(
         "level": SHARE,
         "share": SHARE,
         "means": list_of(_MEAN),
-        "columns": list_of(row_of(NAME, SHARE)),
+        "columns": list_of(row_of(TEXT, SHARE)),
         "column_half_width": SHARE,
     },
 )
@@ -109,8 +109,8 @@ ATTACK = record(
         **_RESULT,
         "members": COUNT,
         "non_members": COUNT,
-        "p_value": optional(SHARE),
-        "alpha": SHARE,
+        "p_value": optional(NUMBER),
+        "alpha": NUMBER,
         "detection_limit": TEXT,
         "verdict": member_of(AttackVerdict),
     }
@@ -143,7 +143,7 @@ GROUP = record({"size": COUNT, "epsilon": optional(DECIMAL)})
 BELIEF = record({"before": SHARE, "after": SHARE})
 SPENT = record({**_STAGE, "rho": DECIMAL})
 READING = record({"accountant": NAME, "epsilon": DECIMAL})
-WARNING = record({"column": NAME, "text": SENTENCE})
+WARNING = record({"column": TEXT, "text": SENTENCE})
 PLANNED = record({**_STAGE, "queries": COUNT, "rho": NUMBER})
 CHECK = record({"name": NAME, "value": NUMBER, "limit": NUMBER, "passed": FLAG})
 NOISE = record(
