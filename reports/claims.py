@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ def code_digest(modules: Iterable[str] | None = None) -> str:
     return _digest((module, _source(module)) for module in sorted(set(modules)))
 
 
+def digests() -> dict[str, str]:
+    """Return both digests of what is installed, as the evidence holds them."""
+    return {"register_sha256": register_digest(), "code_sha256": code_digest()}
+
+
 def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
     """Return the SHA-256 of lines of digest and name, as ``sha256sum`` writes them."""
     lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in parts]
@@ -92,13 +98,24 @@ def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
 
 def _source(module: str) -> bytes:
     """Return the bytes of a module's source file."""
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
-        spec = None
+    spec = _located(module)
     if spec is None or spec.origin is None:
         raise SelfTestError(f"The claim register names a module that is not there: {module}.")
     return Path(spec.origin).read_bytes()
+
+
+def _located(module: str) -> ModuleSpec | None:
+    """Return where a module is, without importing any package but the outermost."""
+    parent, _, _ = module.rpartition(".")
+    if "." not in parent:
+        try:
+            return find_spec(module)
+        except ModuleNotFoundError:
+            return None
+    package = _located(parent)
+    if package is None or package.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, package.submodule_search_locations)
 
 
 @cache

@@ -91,8 +91,8 @@ def _responsible(e: PublicEvidence) -> dict[str, Any]:
         roles.setdefault(column["role"].replace("_", " "), []).append(column["name"])
     return {
         "rai:personalSensitiveInformation": [
-            "The rows describe no real person: a model made them, and identifiers are made up. One "
-            "may match somebody by chance.",
+            "No row was copied: a model made the rows, and identifiers are made up. One may match "
+            "somebody by chance.",
             *(f"Columns declared as {role}: {', '.join(names)}." for role, names in roles.items()),
         ],
         "rai:dataLimitations": list(e["fitness.poor_uses"]),

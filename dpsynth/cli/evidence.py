@@ -11,7 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.evidence import evidence_schema, fields_table
-from dpsynth.reports.claims import Claim, claims, code_digest, register_digest
+from dpsynth.reports.claims import Claim, claims, code_digest, digests
 from dpsynth.reports.text import sentence
 
 app = typer.Typer(
@@ -38,9 +38,8 @@ def fields() -> None:
 @app.command("claims")
 def show_claims(json: o.Json = False) -> None:
     """Show what each sentence of the certificate rests on, with digests of register and code."""
-    digests = {"register_sha256": register_digest(), "code_sha256": code_digest()}
     if json:
-        emit_json({**digests, "claims": [_tree(claim) for claim in claims()]})
+        emit_json({**digests(), "claims": [_tree(claim) for claim in claims()]})
         return
     for claim in claims():
         for key in claim.sentences:
@@ -51,7 +50,7 @@ def show_claims(json: o.Json = False) -> None:
             if names:
                 say(f"  {part}: {', '.join(names)}")
         say(f"  code SHA-256: {code_digest(claim.code)}" if claim.code else f"  {claim.because}")
-    for name, digest in digests.items():
+    for name, digest in digests().items():
         say(f"{name} {digest}")
 
 

@@ -296,11 +296,7 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
     versions = {name: version(name) for name in _PACKAGES}
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
-    b.add(
-        "environment.code",
-        {"register_sha256": claims.register_digest(), "code_sha256": claims.code_digest()},
-        DECLARED,
-    )
+    b.add("environment.code", claims.digests(), DECLARED)
     b.add("environment.entropy", wording.ENTROPY, DECLARED)
     b.add(
         "hazards.items",

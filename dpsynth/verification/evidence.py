@@ -7,6 +7,7 @@ from typing import Any
 
 from dpsynth.evidence import FIELDS, SCHEMA_VERSION, evidence_schema
 from dpsynth.evidence.shapes import fault
+from dpsynth.reports.claims import digests
 from dpsynth.verification.report import shown
 
 #: Schema versions of releases that were made before this one.
@@ -84,6 +85,8 @@ def facts(tree: Mapping[str, Any]) -> dict[str, str]:
             value = ", ".join(str(part) for part in value.values() if part)
         if value not in (None, ""):
             found[label] = shown(value)
+    same = value_of(tree, "environment.code") == digests()
+    found["code"] = "that of this installation" if same else "not that of this installation"
     head = value_of(tree, "ledger.head_digest")
     found["ledger"] = shown(f"entry {value_of(tree, 'ledger.head_seq')}, sha256 {head}")
     return found

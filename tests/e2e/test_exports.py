@@ -56,7 +56,9 @@ def test_a_release_is_read_by_programs_of_others(desk: Desk, form: str) -> None:
     told = json.loads(desk.run("evidence", "claims", "--json").out)
     digests = {"register_sha256", "code_sha256"}
     assert {k: told[k] for k in digests} == public["environment"]["code"]["value"]
-    assert desk.verify(bundle).code == 0
+    checked = desk.verify(bundle)
+    assert checked.code == 0 and "that of this installation" in checked.out
+    assert "not that of" not in checked.out
 
 
 def test_people_read_fields_and_claims(desk: Desk) -> None:

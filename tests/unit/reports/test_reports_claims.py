@@ -272,6 +272,17 @@ def test_the_digests_do_not_depend_on_how_it_is_installed(tmp_path: Path) -> Non
     assert (register, code) == (register_digest(), code_digest())
 
 
+def test_nothing_is_imported_to_be_digested() -> None:
+    probe = (
+        "import sys; from dpsynth.reports.claims import digests; digests();"
+        "print(*(m for m in sys.modules if m.startswith('dpsynth.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert {name.split(".")[1] for name in done.stdout.split()} <= {
+        "errors", "evidence", "policies", "policy", "reports", "results", "yamlfile",
+    }  # fmt: skip
+
+
 def test_the_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tmp_path / "made_up_module.py"
     module.write_text("x = 1\n")

@@ -43,6 +43,7 @@ def test_an_honest_bundle_is_valid_and_says_what_it_is(honest: Path, issuer: Iss
     assert report.facts["release"] == "REL-1"
     assert report.facts["epsilon"] == "1"
     assert report.facts["files"] == "12"
+    assert report.facts["code"] == "not that of this installation"
     assert {f.code for f in report.findings} == {"time_not_trusted", "trial_authority"}
     json.dumps(report.to_json())
 
