@@ -244,3 +244,21 @@ def kind_of(value: object) -> str:
             return "a list"
         case _:
             return "a date"
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, with text of several lines as a literal block."""
+
+
+def _block(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
+
+
+_Dumper.add_representer(str, _block)
+
+
+def to_yaml(tree: Any) -> str:
+    """Return YAML text of plain values, in their order; no line is folded."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)

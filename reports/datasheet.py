@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dpsynth.reports.markdown import bullets, literal
+
 from dpsynth.evidence import PublicEvidence
 
 _TEMPLATE = """# {title}: synthetic data
@@ -62,23 +64,23 @@ ones gives intervals that are too narrow.
 def datasheet_markdown(evidence: PublicEvidence) -> str:
     """Return the data sheet as Markdown; dictionary text is shown literally."""
     return _TEMPLATE.format(
-        title=_line(evidence["release.title"]),
-        name=_line(evidence["release.name"]),
+        title=literal(evidence["release.title"]),
+        name=literal(evidence["release.name"]),
         id=evidence["release.id"],
         created=str(evidence["release.created"])[:10],
-        issuer=_line(evidence["release.issuer"]),
+        issuer=literal(evidence["release.issuer"]),
         review_by=evidence["release.review_by"],
         rows=evidence["release.rows"],
         columns=evidence["release.columns"],
         epsilon=evidence["guarantee.epsilon"],
         delta=evidence["guarantee.delta"],
-        unit=_line(evidence["guarantee.unit"]),
+        unit=literal(evidence["guarantee.unit"]),
         relation=str(evidence["guarantee.relation"]).replace("_", " or "),
         max_rows=evidence["guarantee.max_rows_per_unit"],
-        method=_line(evidence["synthesizer.name"]),
+        method=literal(evidence["synthesizer.name"]),
         level=f"{100 * evidence['fitness.intervals']['level']:g} %",
         widths=_widths(evidence["fitness.intervals"]),
-        poor_uses="\n".join(f"- {_line(use)}" for use in evidence["fitness.poor_uses"]),
+        poor_uses=bullets([literal(use) for use in evidence["fitness.poor_uses"]]),
         constraints=_constraints(evidence["fitness.constraints"]),
         table="\n".join(_row(column) for column in evidence["data.columns"]),
     )
@@ -89,7 +91,7 @@ def _row(column: dict[str, Any]) -> str:
     if column["reason"]:
         treatment = f"{treatment}: {column['reason']}"
     cells = (column["name"], column["kind"], column["domain"], treatment)
-    return "| " + " | ".join(_line(cell) for cell in cells) + " |"
+    return "| " + " | ".join(literal(cell) for cell in cells) + " |"
 
 
 def _constraints(constraints: Sequence[Mapping[str, Any]]) -> str:
@@ -106,23 +108,17 @@ def _constraints(constraints: Sequence[Mapping[str, Any]]) -> str:
             if rate == 0
             else f"{100 * float(rate):.3g} % of the rows that it applies to break it"
         )
-        lines.append(f"- {_line(constraint['constraint'])}: {found}.")
+        lines.append(f"- {literal(constraint['constraint'])}: {found}.")
     return "\n".join(lines)
 
 
 def _widths(intervals: dict[str, Any]) -> str:
     """Return one row for each column and each table that is listed, and how many are not."""
     rows = [
-        f"| {' x '.join(map(_line, width['attributes']))} | {width['cells']} "
+        f"| {' x '.join(map(literal, width['attributes']))} | {width['cells']} "
         f"| ± {width['rows']:,.1f} | ± {100 * width['share']:.2f} % |"
         for width in (*intervals["columns"], *intervals["tables"])
     ]
     if intervals["more_tables"]:
         rows.append(f"| and {intervals['more_tables']} more tables, in the model | | | |")
     return "\n".join(rows)
-
-
-def _line(text: object) -> str:
-    """Return text on one line with Markdown's own signs escaped."""
-    flat = " ".join(str(text).split())
-    return "".join(f"\\{c}" if c in r"\`*_[]<>#|" else c for c in flat[:300])

@@ -68,23 +68,26 @@ def catalogue(language: str = LANGUAGE) -> dict[str, Any]:
     return tomllib.loads(resource("templates", f"text.{language}.toml").decode("utf-8"))
 
 
+def sentence(key: str) -> str:
+    """Return the sentence ``section.key`` as the catalogue has it, with places for its values."""
+    section, name = key.split(".")
+    return str(catalogue()[section][name])
+
+
 def say(key: str, **values: Any) -> Markup:
     """Return the sentence ``section.key`` with its values filled in and escaped.
 
     Raises:
         KeyError: The catalogue lacks the key or the sentence needs another value.
     """
-    section, name = key.split(".")
-    sentence = Markup(catalogue()[section][name])  # noqa: S704 (our own catalogue)
     clean = {k: v if isinstance(v, Markup) else printable(str(v)) for k, v in values.items()}
-    return sentence.format(**clean)
+    return Markup(sentence(key)).format(**clean)  # noqa: S704 (our own catalogue)
 
 
 def plain(key: str, **values: Any) -> str:
     """Return a sentence for use outside HTML, for example in the title of a chart: unescaped."""
-    section, name = key.split(".")
     clean = {k: printable(str(v)) for k, v in values.items()}
-    return str(catalogue()[section][name]).format(**clean)
+    return sentence(key).format(**clean)
 
 
 def words(section: str) -> tuple[str, ...]:

@@ -66,6 +66,11 @@ COMMANDS = {
         "app",
         "Audits: what a release or a method shows on neighbouring tables.",
     ),
+    "evidence": Command(
+        "dpsynth.cli.evidence",
+        "app",
+        "The evidence of a release: its JSON Schema, its fields, its claims.",
+    ),
     "ledger": Command(
         "dpsynth.cli.ledger", "app", "The budget of the people: what is spent and what is left."
     ),

@@ -20,6 +20,7 @@ from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
 from dpsynth.privacy.losses import group_loss
 from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.reports import claims
 from dpsynth.results import (
     FALSE_POSITIVE_RATES,
     Disclosure,
@@ -201,6 +202,9 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
                 "meaning": column.meaning,
                 "domain": wording.domain_words(column),
                 "domain_source": column.domain_source,
+                "missing": list(column.missing),
+                "special": list(column.special),
+                "format": wording.date_format(column),
                 "treatment": treatment[column.name].treatment,
                 "reason": treatment[column.name].reason,
             }
@@ -308,6 +312,7 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
     versions = {name: version(name) for name in _PACKAGES}
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
+    b.add("environment.code", claims.digests(), DECLARED)
     b.add("environment.entropy", wording.ENTROPY, DECLARED)
     b.add(
         "hazards.items",

@@ -19,9 +19,9 @@ from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted
-from dpsynth.reports.datasheet import datasheet_markdown
 from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
+from dpsynth.reports.sheets import SHEETS
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.declared import ColumnDomain, Dictionary
@@ -75,7 +75,7 @@ def discovered_domains(model: Path) -> dict[str, ColumnDomain]:
 
 
 def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, created: datetime) -> str:
-    """Write certificate, evidence, data sheet and manifest beside the data.
+    """Write certificate, evidence, plain sheets and manifest beside the data.
 
     Returns:
         The SHA-256 of the manifest, for the ledger.
@@ -100,7 +100,8 @@ def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, create
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
     (public / "evidence.dsse.json").write_bytes(envelope)
-    (public / "DATASHEET.md").write_text(datasheet_markdown(shown), encoding="utf-8")
+    for name, made in SHEETS.items():
+        (public / name).write_text(made(shown), encoding="utf-8")
     return _write_manifest(public, evidence, signer, {})
 
 

@@ -149,6 +149,11 @@ def domain_words(column: Column) -> str:
     assert_never(column.domain)
 
 
+def date_format(column: Column) -> str:
+    """Return how the days of a column are written (strftime); empty for other columns."""
+    return column.domain.format if isinstance(column.domain, DateDomain) else ""
+
+
 def cells_look_like(column: Column) -> str:
     """Return how a cell of a column must be written to be read, in a few words."""
     match column.domain:

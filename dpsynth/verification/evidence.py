@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dpsynth.errors import DisclosureError
-from dpsynth.evidence import FIELDS, SCHEMA_VERSION, from_predicate
+from dpsynth.evidence import FIELDS, SCHEMA_VERSION, evidence_schema
+from dpsynth.evidence.shapes import fault
+from dpsynth.reports.claims import digests
 from dpsynth.verification.report import shown
+
+#: Schema versions of releases that were made before this one.
+OLDER_VERSIONS = ("1",)
 
 _LABELS = {
     "release": "release.id",
@@ -47,31 +51,19 @@ def manifest_problem(predicate: Mapping[str, Any]) -> str:
 def evidence_problem(tree: Mapping[str, Any], *, public: bool) -> str:
     """Say what is wrong with the predicate of the evidence; empty if nothing is.
 
-    Public evidence must be readable as such: every declared field, each of a class that may cross
-    the boundary, and nothing else. Internal evidence must have every declared field.
+    It must be valid against the published schema of this version: every declared field with a value
+    of its shape and a class that may stand there, and nothing else but sections named ``x-``.
     """
-    if tree.get("schemaVersion") != SCHEMA_VERSION:
+    version = tree.get("schemaVersion")
+    if version in OLDER_VERSIONS:
+        return (
+            f"Has schema version {version}; this dpsynth reads version {SCHEMA_VERSION} only. "
+            "Verify it with the dpsynth that its release.dpsynth_version names."
+        )
+    if version != SCHEMA_VERSION:
         return "Has a schema version that this dpsynth does not know."
-    needed = {name for name, declared in FIELDS.items() if declared.public or not public}
-    try:
-        present = {
-            f"{section}.{key}"
-            for section, entries in tree.items()
-            if section != "schemaVersion"
-            for key, leaf in entries.items()
-            if {"value", "provenance"} <= set(leaf)
-        }
-        if public and from_predicate(tree).predicate() != tree:
-            return "Holds more than public evidence may hold."
-    except DisclosureError:
-        return "Holds a field that public evidence may not hold."
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return "Is not built like the evidence of a release."
-    if present != needed:
-        return "Does not have exactly the fields of the evidence of a release."
-    if public and not _describes_files(value_of(tree, "files.synthetic")):
-        return "Does not describe its data files."
-    return ""
+    found = fault(evidence_schema(public=public), tree, "The evidence")
+    return f"{found}." if found else ""
 
 
 def disagreement(public: Mapping[str, Any], internal: Mapping[str, Any]) -> str:
@@ -93,16 +85,8 @@ def facts(tree: Mapping[str, Any]) -> dict[str, str]:
             value = ", ".join(str(part) for part in value.values() if part)
         if value not in (None, ""):
             found[label] = shown(value)
+    same = value_of(tree, "environment.code") == digests()
+    found["code"] = "that of this installation" if same else "not that of this installation"
     head = value_of(tree, "ledger.head_digest")
     found["ledger"] = shown(f"entry {value_of(tree, 'ledger.head_seq')}, sha256 {head}")
     return found
-
-
-def _describes_files(files: Any) -> bool:
-    """Say whether a value is a list of names with digests."""
-    return isinstance(files, list) and all(
-        isinstance(file, dict)
-        and isinstance(file.get("name"), str)
-        and isinstance(file.get("sha256"), str)
-        for file in files
-    )

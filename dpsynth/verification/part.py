@@ -17,6 +17,7 @@ import rfc8785
 from cryptography import x509
 
 from dpsynth.evidence import PREDICATE_TYPE
+from dpsynth.reports.sheets import SHEETS
 from dpsynth.signing.chain import CertificatePath
 from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, sha256
@@ -28,7 +29,6 @@ from dpsynth.verification.report import Finding, Severity, shown
 EVIDENCE = "evidence.dsse.json"
 SIGNATURE_FIELD = "Issuer"
 _DATA = {"synthetic.csv", "synthetic.parquet"}
-_SHEET = {"DATASHEET.md"}
 _MODEL = {"model/model.json", "model/arrays.npz", "model/domains.json"}
 
 
@@ -253,7 +253,7 @@ def _check_subjects(part: CheckedPart, evidence: Statement, manifest: Statement)
     subjects = dict(evidence.subjects)
     if subjects.pop(part.spec.unsigned, None) is None:
         part.fail("evidence_subjects", EVIDENCE, "Does not name the document before its signing.")
-    belongs = {part.spec.document, EVIDENCE} | (_SHEET if part.spec.public else _MODEL)
+    belongs = {part.spec.document, EVIDENCE} | (set(SHEETS) if part.spec.public else _MODEL)
     if part.spec.public:
         belongs |= _DATA & {str(f["name"]) for f in value_of(evidence.predicate, "files.synthetic")}
     for name in sorted(set(manifest.subjects) - belongs):

@@ -28,6 +28,7 @@ def _observe(desk: Desk, name: str) -> tuple[str, dict[str, object]]:
         "files": sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*")),
         "header": (bundle / "public" / "synthetic.csv").read_text().splitlines()[0],
         "columns": evidence["data"]["columns"],
+        "described": json.loads((bundle / "public" / "croissant.json").read_text())["recordSet"],
         "warnings": evidence["data"]["warnings"],
         "arrays": bool(one_ways),
     }

@@ -269,6 +269,9 @@ def columns(names: list[str], left_out: set[str], generated: set[str]) -> list[d
                 "meaning": f"meaning of {name}, from the codebook",
                 "domain": "17 to 90, 15 bins" if kind == "integer" else f"{5 + i % 37} categories",
                 "domain_source": "codebook",
+                "missing": ["?"] if i % 4 == 0 else [],
+                "special": [],
+                "format": "",
                 "treatment": treatment,
                 "reason": reason,
             }
@@ -488,6 +491,7 @@ def adult_values() -> dict[str, Any]:
             "python": "3.11.2", "dpsynth": "0.1.0", "opendp": "0.14.2", "dp-accounting": "0.6.0",
             "numpy": "2.3.1", "scipy": "1.16.0", "weasyprint": "70.0", "pyHanko": "0.38.0",
         },
+        "environment.code": {"register_sha256": digest("claims"), "code_sha256": digest("code")},
         "environment.entropy": "Operating-system entropy through OpenDP's discrete Gaussian "
         "and noisy-max "
         "mechanisms on integers; noise has no seed.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import weasyprint
 from cryptography import x509
+from dpsynth.reports.sheets import SHEETS
 from dpsynth.reports.sign import sign_pdf
 
 from dpsynth.evidence import FIELDS, PREDICATE_TYPE, EvidenceBuilder, ReleaseEvidence
+from dpsynth.evidence.shapes import Shape
 from dpsynth.results import Disclosure
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer, init_trial_authority, load_roots, load_signer
@@ -55,6 +58,29 @@ def signed(unsigned: bytes, signer: Signer, field: str = FIELD) -> bytes:
     )
 
 
+def least(shape: Shape, text: str) -> Any:
+    """Return a small value of a shape; free text is `text`."""
+    if "anyOf" in shape:
+        return least(shape["anyOf"][0], text)
+    if "enum" in shape:
+        return shape["enum"][0]
+    if "pattern" in shape:
+        tries = ("1", "2026-01-01", "2026-01-01T00:00:00Z", "ab" * 16, "ab" * 32)
+        return next(t for t in tries if re.fullmatch(shape["pattern"], t))
+    match shape["type"]:
+        case "string":
+            return text
+        case "integer" | "number":
+            return 0
+        case "boolean":
+            return True
+        case "array":
+            return [least(part, text) for part in shape.get("prefixItems", ())]
+        case "object":
+            return {k: least(shape["properties"][k], text) for k in shape.get("required", ())}
+    raise AssertionError(shape)
+
+
 def evidence(release: str, issuer: str, files: list[dict[str, Any]]) -> ReleaseEvidence:
     special: dict[str, Any] = {
         "release.id": release,
@@ -71,7 +97,8 @@ def evidence(release: str, issuer: str, files: list[dict[str, Any]]) -> ReleaseE
     builder = EvidenceBuilder()
     for name, declared in FIELDS.items():
         disclosure = next(d for d in order if d in declared.allowed)
-        builder.add(name, special.get(name, f"text of {name}"), disclosure)
+        value = special.get(name, least(declared.shape, f"text of {name}"))
+        builder.add(name, value, disclosure)
     return builder.build()
 
 
@@ -108,7 +135,8 @@ def write_bundle(target: Path, issuer: Issuer, release: str = "REL-1") -> Path:
     public.mkdir()
     data = f"a,b\n1,{release}\n".encode()
     (public / "synthetic.csv").write_bytes(data)
-    (public / "DATASHEET.md").write_text("# Data sheet\n")
+    for name in SHEETS:
+        (public / name).write_text(f"{name} of {release}\n")
     entry = {"name": "synthetic.csv", "sha256": hashlib.sha256(data).hexdigest(), "bytes": 8}
     facts = evidence(release, signer.name, [entry])
     unsigned = render("evidence.public.json", facts.public().to_bytes(), release)

@@ -42,7 +42,8 @@ def test_an_honest_bundle_is_valid_and_says_what_it_is(honest: Path, issuer: Iss
     assert (report.verdict, report.exit_code) == (VerificationVerdict.VALID, 0)
     assert report.facts["release"] == "REL-1"
     assert report.facts["epsilon"] == "1"
-    assert report.facts["files"] == "9"
+    assert report.facts["files"] == "12"
+    assert report.facts["code"] == "not that of this installation"
     assert {f.code for f in report.findings} == {
         "time_not_trusted", "trial_authority", "status_not_known",
     }  # fmt: skip
@@ -59,7 +60,7 @@ def test_one_folder_alone_is_valid(
 
 def test_a_flipped_byte_is_found_in_every_file(bundle: Path, issuer: Issuer) -> None:
     files = sorted(path for path in bundle.rglob("*") if path.is_file())
-    assert len(files) == 9
+    assert len(files) == 12
     for path in files:
         original = path.read_bytes()
         for position in {0, len(original) // 2, len(original) - 1}:

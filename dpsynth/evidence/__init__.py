@@ -1,0 +1,25 @@
+"""Evidence of one release: every value typed by disclosure and shape, one canonical JSON."""
+
+from dpsynth.evidence.facts import (
+    EvidenceBuilder,
+    Fact,
+    PublicEvidence,
+    PublicFact,
+    ReleaseEvidence,
+)
+from dpsynth.evidence.fields import FIELDS, PREDICATE_TYPE, SCHEMA_VERSION, Field
+from dpsynth.evidence.schema import evidence_schema, fields_table
+
+__all__ = [
+    "FIELDS",
+    "PREDICATE_TYPE",
+    "SCHEMA_VERSION",
+    "EvidenceBuilder",
+    "Fact",
+    "Field",
+    "PublicEvidence",
+    "PublicFact",
+    "ReleaseEvidence",
+    "evidence_schema",
+    "fields_table",
+]

@@ -1,0 +1,63 @@
+"""The JSON Schemas (2020-12) of public and internal evidence, and the table of all fields.
+
+Both are made from `FIELDS`. The public schema has no field that is internal, and no provenance that
+is raw: a document that holds a raw value cannot be valid. Whoever adds facts of his own does so in
+sections whose name begins with ``x-``; they are built like ours and bound by the same classes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from dpsynth.evidence.fields import FIELDS, PREDICATE_TYPE, SCHEMA_VERSION, Field
+from dpsynth.evidence.shapes import ANY, COUNT, Shape, map_of, one_of, record, words
+from dpsynth.results import Disclosure
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXTENSION = "^x-[a-z0-9]"  #: names of sections that are not ours
+
+
+@cache
+def evidence_schema(*, public: bool) -> dict[str, Any]:
+    """Return the schema of the predicate of public or of internal evidence. Not to be changed."""
+    sections: dict[str, dict[str, Shape]] = {}
+    for name, field in FIELDS.items():
+        if field.public or not public:
+            section, key = name.split(".")
+            leaf = _leaf(field.shape, sorted(field.allowed))
+            sections.setdefault(section, {})[key] = {"description": field.meaning, **leaf}
+    classes = [d for d in Disclosure if d.public or not public]
+    kind = "public" if public else "internal"
+    return {
+        "$schema": DIALECT,
+        "$id": f"{PREDICATE_TYPE}/{kind}-{SCHEMA_VERSION}.schema.json",
+        "title": f"Evidence of a release, {kind} part",
+        **record(
+            {
+                "schemaVersion": {"const": SCHEMA_VERSION},
+                **{section: record(leaves) for section, leaves in sections.items()},
+            }
+        ),
+        "patternProperties": {EXTENSION: map_of(_leaf(ANY, classes))},
+    }
+
+
+def fields_table() -> str:
+    """Return the table of all fields as Markdown, for docs/evidence.md."""
+    rows = ["| field | what it says | shape | class | in |", "| --- | --- | --- | --- | --- |"]
+    rows += [
+        f"| `{name}` | {field.meaning} | {words(field.shape)} | {_classes(field)} "
+        f"| {'public' if field.public else 'internal'} |"
+        for name, field in FIELDS.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _leaf(shape: Shape, classes: list[Disclosure]) -> Shape:
+    """Return the shape of a value with its disclosure class and its ledger entry, if any."""
+    return record({"value": shape, "provenance": one_of(*classes)}, {"ledger_ref": COUNT})
+
+
+def _classes(field: Field) -> str:
+    return " / ".join(d for d in Disclosure if d in field.allowed)
