@@ -149,7 +149,17 @@ FIELDS: dict[str, Field] = {
     "attacks.results": Field("[AttackResult]", _RAW, False),
     "fidelity.results": Field("[FidelityResult]", _RAW, False),
     "policy.name": Field("policy", _DECLARED),
-    "policy.sha256": Field("digest of the policy file", _DECLARED),
+    "policy.sha256": Field("digest of everything that the policy asks", _DECLARED),
+    "policy.terms": Field(
+        "{files: [{name, sha256}], origin, sections, attacks, audits, signers, retain_until}: what "
+        "it was composed from and asks for beside its gates",
+        _DECLARED,
+    ),
+    "policy.waivers": Field(
+        "[{gate, reason, issued, expires, signer, sha256}] in force before data was opened; "
+        "whether a gate was missed is not said",
+        _DECLARED,
+    ),
     "policy.gates": Field("[{gate, title, limit, value, status, reason}]", _RAW, False),
     "policy.verdict": Field("passed or refused, with reasons", _RAW, False),
     "ledger.id": Field("128 random bits that name the ledger, hexadecimal", _PUBLIC),

@@ -20,7 +20,8 @@ Evidence = PublicEvidence | ReleaseEvidence
 Pairs = list[tuple[str, str | Markup]]
 
 UNIT_LIMIT = 28  #: characters of the unit inside a sentence
-TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
+WAIVERS_SHOWN = 2  #: waivers that the terms name
+TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 2)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
 _USES_SHOWN = 5
 
@@ -154,15 +155,22 @@ def terms(e: Evidence) -> Pairs:
                 meaning=e["guarantee.assurance_meaning"],
             ),
         ),
-        (
-            say("terms.policy"),
-            say(
-                "terms.policy_value",
-                name=printable(e["policy.name"], 40),
-                digest=f"{e['policy.sha256'][:16]}…",
-            ),
-        ),
+        (say("terms.policy"), _policy(e)),
     ]
+
+
+def _policy(e: Evidence) -> Markup:
+    """Return name and digest of the policy, and which gates somebody waived beforehand."""
+    named = {
+        "name": printable(e["policy.name"], 40),
+        "digest": f"{e['policy.sha256'][:16]}…",
+    }
+    waivers = e["policy.waivers"]
+    if not waivers:
+        return say("terms.policy_value", **named)
+    shown = [f"{printable(w['gate'], 30)} until {w['expires']}" for w in waivers[:WAIVERS_SHOWN]]
+    more = f", {len(waivers) - WAIVERS_SHOWN} more" if len(waivers) > WAIVERS_SHOWN else ""
+    return say("terms.policy_waived", **named, gates=f"{', '.join(shown)}{more}")
 
 
 def _budget(e: Evidence) -> Markup:

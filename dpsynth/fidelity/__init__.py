@@ -1,6 +1,6 @@
 """Fidelity and utility of a synthetic table: raw numbers for the internal report."""
 
 from dpsynth.fidelity.api import FidelityData
-from dpsynth.fidelity.suite import run
+from dpsynth.fidelity.suite import NAMES, run
 
-__all__ = ["FidelityData", "run"]
+__all__ = ["NAMES", "FidelityData", "run"]

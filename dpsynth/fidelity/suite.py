@@ -20,6 +20,8 @@ _WIDTHS = (1, 2, 3)
 _MARGINALS = tuple(f"Fidelity: {width}-way marginals" for width in _WIDTHS)
 _ASSOCIATIONS = "Fidelity: associations"
 _UTILITY = "Utility: train on synthetic, test on real"
+#: Names of all results, as policies name them.
+NAMES = (*(f"tvd_{width}way" for width in _WIDTHS), correlation.NAME, downstream.NAME)
 
 
 def run(data: FidelityData, *, seed: int, progress: Progress | None = None) -> list[FidelityResult]:

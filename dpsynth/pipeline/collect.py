@@ -272,6 +272,8 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
     b.add("fidelity.results", [plain(asdict(r)) for r in run.examined.fidelity], RAW)
     b.add("policy.name", run.plan.policy.name, DECLARED)
     b.add("policy.sha256", run.plan.policy.digest, DECLARED)
+    b.add("policy.terms", _policy_terms(run), DECLARED)
+    b.add("policy.waivers", [waiver.to_json() for waiver in run.plan.waivers], DECLARED)
     b.add("policy.gates", [plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
     b.add(
         "policy.verdict",
@@ -281,6 +283,18 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
         },
         RAW,
     )
+
+
+def _policy_terms(run: Run) -> dict[str, Any]:
+    """Return what the policy asks beside its gates, and the files that it was composed from."""
+    policy, origin = run.plan.policy, run.plan.settings.origin
+    months = policy.retention_months
+    return {
+        "files": [{"name": file.name, "sha256": file.sha256} for file in policy.files],
+        "origin": origin,
+        **{key: list(policy.required(key)) for key in ("sections", "attacks", "audits", "signers")},
+        "retain_until": None if months is None else review_by(run.created, months),
+    }
 
 
 def _context(b: EvidenceBuilder, run: Run) -> None:

@@ -97,7 +97,9 @@ def _run_reserved(
         charged += paid
         examined = _examine(plan, data, fitted, progress)
         progress("Judging by the policy")
-        verdict = plan.policy.evaluate(_metrics(fitted, examined))
+        verdict = plan.policy.evaluate(
+            _metrics(fitted, examined), waived=[waiver.gate for waiver in plan.waivers]
+        )
         # From here on nothing follows the rows: the time of issue and the time of signing, a moment
         # later, say nothing about how long the private part took.
         created = datetime.now(UTC).replace(microsecond=0)

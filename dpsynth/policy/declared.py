@@ -13,8 +13,8 @@ from typing import Any
 
 from dpsynth.errors import PolicyRefusal
 from dpsynth.policy.gates import Gate, GateOutcome, Metric, judge, judge_attack
-from dpsynth.policy.rules import Ground, Rule, Total, grounds_json, value_json
-from dpsynth.policy.transfers import Group, transfer_refusals
+from dpsynth.policy.rules import Ground, Rule, Total, Unmet, grounds_json, value_json
+from dpsynth.policy.transfers import Group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,52 +140,50 @@ class Policy:
         attacks: str,
         holdout: float,
         today: date,
-    ) -> tuple[str, ...]:
-        """Return every limit that a request does not keep, in words; empty if it keeps all.
+    ) -> tuple[Unmet, ...]:
+        """Return every limit that a request does not keep; empty if it keeps all.
 
         Epsilon and delta are this release's, the totals are the caps of its lineage, the assurance
         class is the synthesizer's, and the holdout is the share of units sealed for the tests.
         """
         total = self.lineage_total
-        reasons = [
-            f"{what} {asked:g} is more than {limit:g}"
-            for what, asked, limit in (
-                ("epsilon", epsilon, self.max_epsilon),
-                ("delta", delta, float(self.limits["max_delta"].value)),
-                ("the lineage's total epsilon", total_epsilon, total.epsilon),
-                ("the lineage's total delta", total_delta, total.delta),
+        unmet = [
+            Unmet(rule=f"limits.{key}", text=f"{what} {asked:g} is more than {limit:g}")
+            for key, what, asked, limit in (
+                ("max_epsilon", "epsilon", epsilon, self.max_epsilon),
+                ("max_delta", "delta", delta, float(self.limits["max_delta"].value)),
+                ("lineage_total", "the lineage's total epsilon", total_epsilon, total.epsilon),
+                ("lineage_total", "the lineage's total delta", total_delta, total.delta),
             )
             if not asked <= limit
         ]
-        classes = self.limits["assurance_classes"].value
-        if assurance_class not in classes:
-            reasons.append(f"assurance class {assurance_class} is not among {', '.join(classes)}")
-        profiles = self.limits["attacks"].value
-        if attacks not in profiles:
-            reasons.append(
-                f"attack profile {attacks!r} is not among {', '.join(map(repr, profiles))}"
-            )
+        for key, what, asked in (
+            ("assurance_classes", "assurance class", assurance_class),
+            ("attacks", "attack profile", attacks),
+        ):
+            allowed = self.limits[key].value
+            if asked not in allowed:
+                text = f"{what} {asked} is not among {', '.join(allowed)}"
+                unmet.append(Unmet(rule=f"limits.{key}", text=text))
         least = float(self.limits["min_holdout"].value)
         if not holdout >= least:
-            reasons.append(f"holdout {holdout:g} is less than {least:g}")
+            text = f"holdout {holdout:g} is less than {least:g}"
+            unmet.append(Unmet(rule="limits.min_holdout", text=text))
         until = self.limits.get("valid_until")
         if until is not None and today > until.value:
-            reasons.append(f"the policy was to be reviewed by {until.value.isoformat()}")
-        return tuple(reasons)
+            text = f"the policy was to be reviewed by {until.value.isoformat()}"
+            unmet.append(Unmet(rule="limits.valid_until", text=text))
+        return tuple(unmet)
 
-    def transfer_refusals(self, *, origin: str, to: str, purpose: str) -> tuple[str, ...]:
-        """Return why the rules of transfer refuse; see :mod:`dpsynth.policy.transfers`."""
-        return transfer_refusals(self.transfers, origin=origin, to=to, purpose=purpose)
-
-    def refuse(self, reasons: Collection[str]) -> None:
-        """Refuse a request for these reasons; do nothing where there is none.
+    def refuse(self, unmet: Collection[Unmet]) -> None:
+        """Refuse a request that does not keep these rules; do nothing where there is none.
 
         Raises:
             PolicyRefusal: Lists every reason.
         """
-        if reasons:
+        if unmet:
             raise PolicyRefusal(
-                f"The request is refused: {'; '.join(reasons)}.",
+                f"The request is refused: {'; '.join(rule.text for rule in unmet)}.",
                 where=f"policy {self.name}",
                 fix="Nothing was spent. Change the request, or choose a policy that allows it.",
             )

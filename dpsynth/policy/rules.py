@@ -37,6 +37,14 @@ class Ground:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unmet:
+    """A rule that a request does not keep: its name, such as ``limits.max_epsilon``, and why."""
+
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Total:
     """A largest (epsilon, delta) of several releases together."""
 
@@ -189,13 +197,13 @@ REQUIREMENTS: Mapping[str, Kind] = {
     "sections": Kind(
         shape=Listed(item=Text()),
         join=_together,
-        sentence=lambda v: f"The internal report has the sections: {_words(v)}.",
+        sentence=lambda v: f"The internal report has the sections: {', '.join(v)}.",
         adds=True,
     ),
     "attacks": Kind(
         shape=Listed(item=Text()),
         join=_together,
-        sentence=lambda v: f"These attacks ran, whatever they found: {_words(v)}.",
+        sentence=lambda v: f"These attacks ran, whatever they found: {', '.join(v)}.",
         adds=True,
     ),
     "audits": Kind(

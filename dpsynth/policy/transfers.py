@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dpsynth.policy.rules import Ground
+from dpsynth.policy.rules import Ground, Unmet
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -72,7 +72,7 @@ Group = tuple[Transfer, ...]
 
 def transfer_refusals(
     groups: Sequence[Group], *, origin: str, to: str, purpose: str
-) -> tuple[str, ...]:
+) -> tuple[Unmet, ...]:
     """Return why a transfer is refused; empty if it is not.
 
     Args:
@@ -89,7 +89,7 @@ def transfer_refusals(
         if allowed and not any(t.fits(origin, to, purpose) for t in allowed):
             known = " ".join(t.sentence for t in allowed)
             reasons.append(f"no rule allows this origin, jurisdiction and purpose ({known[:-1]})")
-    return tuple(reasons)
+    return tuple(Unmet(rule="transfers", text=text) for text in reasons)
 
 
 def _any(names: tuple[str, ...]) -> str:

@@ -396,6 +396,16 @@ def adult_values() -> dict[str, Any]:
         "fidelity.results": fidelities(),
         "policy.name": "default",
         "policy.sha256": digest("policy"),
+        "policy.terms": {
+            "files": [{"name": "default", "sha256": digest("policy file")}],
+            "origin": "US",
+            "sections": [],
+            "attacks": [],
+            "audits": [],
+            "signers": [],
+            "retain_until": None,
+        },
+        "policy.waivers": [],
         "policy.gates": [
             {
                 "gate": "budget", "title": "Budget of one release", "limit": "epsilon at most 3",
