@@ -81,10 +81,15 @@ def transfer_refusals(
         to: Jurisdiction of the recipient; empty if not stated.
         purpose: Declared purpose; empty if not stated.
     """
+    stated = {"origin": origin, "jurisdiction": to, "purpose": purpose}
     reasons = []
     for group in groups:
-        denied = [t for t in group if not t.allow and t.fits(origin, to, purpose)]
-        reasons += [f"{t.sentence[:-1]} ({t.ground.reason.rstrip('.')})" for t in denied]
+        for t in group:
+            if not t.allow and t.fits(origin, to, purpose):
+                named = {"origin": t.origin, "jurisdiction": t.to, "purpose": t.purpose}
+                unsaid = [key for key, names in named.items() if names and not stated[key].strip()]
+                why = [t.ground.reason.rstrip("."), *(f"the {key} is not stated" for key in unsaid)]
+                reasons.append(f"{t.sentence[:-1]} ({'; '.join(why)})")
         allowed = [t for t in group if t.allow]
         if allowed and not any(t.fits(origin, to, purpose) for t in allowed):
             known = " ".join(t.sentence for t in allowed)

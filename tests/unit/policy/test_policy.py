@@ -169,7 +169,7 @@ def test_the_files_are_named_without_their_place(tmp_path: Path) -> None:
 
 def test_json_has_limits_and_gates() -> None:
     tree = load_policy("default").to_json()
-    assert tree["limits"]["max_epsilon"]["limit"] == "3"
+    assert tree["limits"]["max_epsilon"]["limit"] == "3.0"
     assert tree["gates"][0]["id"] == "selftest"
 
 
