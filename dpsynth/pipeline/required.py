@@ -12,7 +12,7 @@ from dpsynth import attacks, fidelity
 from dpsynth.errors import InputError
 from dpsynth.pipeline.audited import AuditFact
 from dpsynth.pipeline.settings import ReleaseSettings
-from dpsynth.policy import Policy, Unmet, transfer_refusals
+from dpsynth.policy import Policy, Severity, Unmet, transfer_refusals
 from dpsynth.privacy.budget import Budget
 from dpsynth.signing.waiver import Waiver, read_waiver
 from dpsynth.synth import registry
@@ -111,28 +111,26 @@ def _missing(policy: Policy, settings: ReleaseSettings, audit: AuditFact) -> lis
         "origin": settings.origin,
         "purpose": settings.purpose,
     }
-    texts = {
-        "declarations": [
+    texts: dict[str, list[str]] = {
+        "requirements.declarations": [
             f"the {key} is not stated"
             for key in policy.required("declarations")
             if not said[key].strip()
         ],
-        "audits": [
+        "requirements.audits": [
             f"no audit of the {name} is named that was sharp enough"
             for name in policy.required("audits")
             if not audit.sharp
         ],
-        "attacks": [
-            f"the attack {name} would not run"
-            for name in policy.required("attacks")
-            if settings.attacks == "off"
-        ],
     }
-    return [
-        Unmet(rule=f"requirements.{key}", text=text)
-        for key, lines in texts.items()
-        for text in lines
-    ]
+    if settings.attacks == "off":
+        texts["requirements.attacks"] = [
+            f"the attack {name} would not run" for name in policy.required("attacks")
+        ]
+        for gate in policy.gates:
+            if gate.metric.startswith("attacks.") and gate.severity is Severity.BLOCK:
+                texts[f"gates.{gate.id}"] = [f"no attack would run that {gate.metric} is read from"]
+    return [Unmet(rule=rule, text=text) for rule, lines in texts.items() for text in lines]
 
 
 def waivers_of(policy: Policy, settings: ReleaseSettings, now: datetime) -> tuple[Waiver, ...]:

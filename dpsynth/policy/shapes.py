@@ -17,6 +17,11 @@ from typing import Any, Protocol
 from dpsynth.errors import InputError
 
 _MOST_TEXT = 4000
+# Controls and marks of direction change what a terminal or a reader shows. Line ends may stand.
+_UNSHOWN = (
+    "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f"
+    "\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]"
+)
 _NUMBER_TEXT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
@@ -38,11 +43,18 @@ class Text:
         """Return the text."""
         if not isinstance(value, str) or not value.strip() or len(value) > _MOST_TEXT:
             raise InputError(f"must be text of 1 to {_MOST_TEXT} characters.", where=where)
+        if re.search(_UNSHOWN, value):
+            raise InputError("holds control characters.", where=where, fix="Remove them.")
         return value.strip()
 
     def schema(self) -> dict[str, Any]:
         """Text with something in it."""
-        return {"type": "string", "pattern": r"\S", "maxLength": _MOST_TEXT}
+        return {
+            "type": "string",
+            "pattern": r"\S",
+            "maxLength": _MOST_TEXT,
+            "not": {"pattern": _UNSHOWN},
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def test_the_expert_is_asked_for_and_checked(monkeypatch: pytest.MonkeyPatch) ->
         ("glba-fca-finance", {"purpose": "Advertising"}, "transfers"),
         ("ico-motivated-intruder", {"attacks": "quick"}, "limits.attacks"),
         ("ico-motivated-intruder", {"attacks": "off"}, "requirements.attacks"),
+        ("ico-motivated-intruder", {"attacks": "off"}, "gates.linkability"),
         ("ico-motivated-intruder", {"holdout": 0.1}, "limits.min_holdout"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_the_shipped_files_are_valid() -> None:
         VALIDATOR.validate(yaml.safe_load(path.read_text()))
 
 
+def test_the_wheel_takes_every_file_of_the_folder() -> None:
+    settings = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["dpsynth.policies"]
+    listed = {path for pattern in patterns for path in FOLDER.glob(pattern)}
+    assert listed == {
+        path for path in FOLDER.rglob("*") if path.suffix in {".yaml", ".json"} and path.is_file()
+    }
+    assert len(listed) == 10
+
+
 def paths(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the place of every value inside a tree."""
     inner: list[tuple[Any, Any]] = []
@@ -57,7 +68,23 @@ def paths(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [before, *(found for key, value in inner for found in paths(value, (*before, key)))]
 
 
-BAD: tuple[Any, ...] = (None, "", "x y", -1, 0, 1.5, True, [], ["x"], {}, {"x": 1}, "remove it")
+BAD: tuple[Any, ...] = (
+    None,
+    "",
+    "x y",
+    "a\u202eb",
+    "\x1b[2J",
+    "x\ny",
+    -1,
+    0,
+    1.5,
+    True,
+    [],
+    ["x"],
+    {},
+    {"x": 1},
+    "remove it",
+)
 
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)
