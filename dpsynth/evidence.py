@@ -55,6 +55,7 @@ FIELDS: dict[str, Field] = {
     "release.review_by": Field("date by which the release is to be reviewed", _DECLARED),
     "release.purpose": Field("declared purpose", _DECLARED),
     "release.recipient": Field("{name, jurisdiction}", _DECLARED),
+    "release.origin": Field("jurisdiction that the data come from; may be empty", _DECLARED),
     "release.rows": Field("rows of synthetic data", _PUBLIC),
     "release.columns": Field("columns of synthetic data", _PUBLIC),
     "release.dpsynth_version": Field("version of dpsynth", _DECLARED),
@@ -151,8 +152,8 @@ FIELDS: dict[str, Field] = {
     "policy.name": Field("policy", _DECLARED),
     "policy.sha256": Field("digest of everything that the policy asks", _DECLARED),
     "policy.terms": Field(
-        "{files: [{name, sha256}], origin, sections, attacks, audits, signers, retain_until}: what "
-        "it was composed from and asks for beside its gates",
+        "{files: [{name, sha256}], sections, attacks, audits, signers, retain_until}: what it was "
+        "composed from and asks for beside its gates",
         _DECLARED,
     ),
     "policy.waivers": Field(

@@ -68,6 +68,7 @@ def _release(b: EvidenceBuilder, run: Run) -> None:
         {"name": settings.recipient, "jurisdiction": settings.jurisdiction},
         DECLARED,
     )
+    b.add("release.origin", settings.origin, DECLARED)
     b.add("release.rows", int(run.fitted.codes.shape[0]), POST)
     b.add("release.columns", len(run.fitted.text.column_names), POST)
     b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
@@ -287,11 +288,10 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
 
 def _policy_terms(run: Run) -> dict[str, Any]:
     """Return what the policy asks beside its gates, and the files that it was composed from."""
-    policy, origin = run.plan.policy, run.plan.settings.origin
+    policy = run.plan.policy
     months = policy.retention_months
     return {
         "files": [{"name": file.name, "sha256": file.sha256} for file in policy.files],
-        "origin": origin,
         **{key: list(policy.required(key)) for key in ("sections", "attacks", "audits", "signers")},
         "retain_until": None if months is None else review_by(run.created, months),
     }

@@ -72,7 +72,9 @@ def evidence(desk: Desk, folder: str, name: str = "clinic") -> dict[str, Any]:
 
 def test_a_waived_release(desk: Desk, ours: Path) -> None:
     assert waive(desk).code == 0
-    answer = desk.release("--policy", str(ours), "--waiver", "waiver.json", *FRANCE)
+    answer = desk.release(
+        "--policy", str(ours), "--waiver", "waiver.json", "--origin", "Germany", *FRANCE
+    )
     assert answer.code == 0, answer.text
     digest = hashlib.sha256((desk.folder / "waiver.json").read_bytes()).hexdigest()
     public, internal = evidence(desk, "public"), evidence(desk, "internal")
@@ -84,6 +86,7 @@ def test_a_waived_release(desk: Desk, ours: Path) -> None:
     gates = {gate["gate"]: gate["status"] for gate in internal["policy"]["gates"]["value"]}
     assert gates["equal"] == "waived" and "gates" not in public["policy"]
     assert '"waived"' not in json.dumps(public)
+    assert public["release"]["origin"]["value"] == "Germany"
     policy = load_policy(ours)
     assert public["policy"]["sha256"]["value"] == policy.digest
     files = {file["name"]: file["sha256"] for file in public["policy"]["terms"]["value"]["files"]}

@@ -276,6 +276,7 @@ def adult_values() -> dict[str, Any]:
         "release.created": "2026-03-02T09:41:00Z",
         "release.review_by": "2027-03-02",
         "release.purpose": "Method development and teaching on household income",
+        "release.origin": "",
         "release.recipient": {"name": "University of Example", "jurisdiction": "Canada"},
         "release.rows": 32548,
         "release.columns": 15,
@@ -398,7 +399,6 @@ def adult_values() -> dict[str, Any]:
         "policy.sha256": digest("policy"),
         "policy.terms": {
             "files": [{"name": "default", "sha256": digest("policy file")}],
-            "origin": "US",
             "sections": [],
             "attacks": [],
             "audits": [],
