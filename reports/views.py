@@ -20,8 +20,7 @@ Evidence = PublicEvidence | ReleaseEvidence
 Pairs = list[tuple[str, str | Markup]]
 
 UNIT_LIMIT = 28  #: characters of the unit inside a sentence
-WAIVERS_SHOWN = 2  #: waivers that the terms name
-TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 2)  #: most lines of each term on the certificate
+TERM_LINES = (2, 1, 2, 3, 2, 5, 2, 2, 2, 1)  #: most lines of each term on the certificate
 _NAMES_SHOWN = 6
 _USES_SHOWN = 5
 
@@ -165,12 +164,10 @@ def _policy(e: Evidence) -> Markup:
         "name": printable(e["policy.name"], 40),
         "digest": f"{e['policy.sha256'][:16]}…",
     }
-    waivers = e["policy.waivers"]
-    if not waivers:
+    gates = [printable(waiver["gate"], 30) for waiver in e["policy.waivers"]]
+    if not gates:
         return say("terms.policy_value", **named)
-    shown = [f"{printable(w['gate'], 30)} until {w['expires']}" for w in waivers[:WAIVERS_SHOWN]]
-    more = f", {len(waivers) - WAIVERS_SHOWN} more" if len(waivers) > WAIVERS_SHOWN else ""
-    return say("terms.policy_waived", **named, gates=f"{', '.join(shown)}{more}")
+    return say("terms.policy_waived", **named, count=len(gates), gates=", ".join(gates))
 
 
 def _budget(e: Evidence) -> Markup:

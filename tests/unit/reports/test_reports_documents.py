@@ -129,8 +129,7 @@ def test_a_waiver_is_named_on_the_certificate_and_its_gate_is_not_judged_there()
     rendered = make(sample.build(values | {"policy.waivers": waivers}), "certificate")
     assert rendered.pages == 2
     words = visible(certificate_html(sample.build(values | {"policy.waivers": waivers}).public()))
-    assert "gates waived beforehand: gate_0 until 2027-01-01, gate_1" in words
-    assert "1 more" in words
+    assert "gates waived beforehand: 3 (gate_0, gate_1, gate_2)" in words
 
 
 @pytest.mark.parametrize("kind", ["certificate", "report"])
