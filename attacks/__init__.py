@@ -7,7 +7,12 @@ if __name__ != "dpsynth.attacks":
 
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.generators import Generator, generator_attacks, without_generator
+from dpsynth.attacks.generators import (
+    Generator,
+    generator_attack_names,
+    generator_attacks,
+    without_generator,
+)
 from dpsynth.attacks.suite import CONTROLS, PROFILES, output_attacks, run
 
 __all__ = [
@@ -18,6 +23,7 @@ __all__ = [
     "AttackData",
     "Claim",
     "Generator",
+    "generator_attack_names",
     "generator_attacks",
     "output_attacks",
     "run",

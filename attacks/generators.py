@@ -85,13 +85,22 @@ def generator_attacks(
     return (canaries, *shadow_attacks(game, claim))
 
 
+def _none(rows: Codes, seed: int) -> Codes:
+    raise NotImplementedError
+
+
+def _unrunnable(profile: str) -> tuple[Attack, ...]:
+    """Return the attacks of a profile with a generator that is none."""
+    return generator_attacks(Generator(whole=_none, part=_none, columns=()), profile=profile)
+
+
+def generator_attack_names(profile: str) -> frozenset[str]:
+    """Return the names of the attacks that run a generator in a profile."""
+    return frozenset(attack.name for attack in _unrunnable(profile))
+
+
 def without_generator() -> list[AttackResult]:
     """Return the results of these attacks where there is no generator: none of them was run."""
-
-    def none(rows: Codes, seed: int) -> Codes:
-        raise NotImplementedError
-
-    everything = generator_attacks(Generator(whole=none, part=none, columns=()), profile="full")
     return [
         AttackResult(
             name=attack.name,
@@ -101,5 +110,5 @@ def without_generator() -> list[AttackResult]:
             alpha=ALPHA,
             verdict=AttackVerdict.NOT_RUN,
         )
-        for attack in everything
+        for attack in _unrunnable("full")
     ]

@@ -155,15 +155,20 @@ def terms(e: Evidence) -> Pairs:
                 meaning=e["guarantee.assurance_meaning"],
             ),
         ),
-        (
-            say("terms.policy"),
-            say(
-                "terms.policy_value",
-                name=printable(e["policy.name"], 40),
-                digest=f"{e['policy.sha256'][:16]}…",
-            ),
-        ),
+        (say("terms.policy"), _policy(e)),
     ]
+
+
+def _policy(e: Evidence) -> Markup:
+    """Return name and digest of the policy, and which gates somebody waived beforehand."""
+    named = {
+        "name": printable(e["policy.name"], 40),
+        "digest": f"{e['policy.sha256'][:16]}…",
+    }
+    gates = [printable(waiver["gate"], 30) for waiver in e["policy.waivers"]]
+    if not gates:
+        return say("terms.policy_value", **named)
+    return say("terms.policy_waived", **named, count=len(gates), gates=", ".join(gates))
 
 
 def _budget(e: Evidence) -> Markup:

@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "attacks": (BASE | {"schema", "sources"}, {"numpy", "numba", "scipy", "sklearn"}),
     "policies": (set(), set()),
-    "policy": (BASE | {"policies"}, set()),
+    "policy": (BASE | {"policies"}, {"rfc8785"}),
     "evidence": (BASE | {"policy"}, {"rfc8785"}),
     # pyHanko and asn1crypto: RFC 3161 time stamps of a ledger's head.
     "signing": (

@@ -40,6 +40,8 @@ _OPTIONS: Mapping[str, tuple[Any, str]] = {
     "attacks": (o.Attacks, "attacks"),
     "audit": (o.Audit, "audit"),
     "policy": (o.PolicyOption, "policy"),
+    "waivers": (o.Waivers, "waivers"),
+    "origin": (o.Origin, "origin"),
     "recipient": (o.Recipient, "recipient"),
     "jurisdiction": (o.Jurisdiction, "jurisdiction"),
     "purpose": (o.Purpose, "purpose"),
@@ -66,7 +68,7 @@ def takes_release(*, without: Collection[str] = ()) -> Callable[[Command], Comma
 
         @wraps(command)
         def run(*, file: Path | None, **given: Any) -> None:
-            changes = {field: given.pop(name) for name, field in fields.items()}
+            changes = {field: _said(given.pop(name)) for name, field in fields.items()}
             declared = load_settings(file) if file else ReleaseSettings()
             command(declared.override(**changes), **given)
 
@@ -78,6 +80,11 @@ def takes_release(*, without: Collection[str] = ()) -> Callable[[Command], Comma
         return run
 
     return decorate
+
+
+def _said(value: Any) -> Any:
+    """Return what was given for an option; a list that may be repeated is None where it was not."""
+    return (tuple(value) or None) if isinstance(value, list) else value
 
 
 def _parameter(name: str, annotation: Any) -> Parameter:

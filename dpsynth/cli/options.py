@@ -73,6 +73,10 @@ Method = Annotated[
 PolicyOption = Annotated[
     str | None, typer.Option("--policy", help="Name of a shipped policy, or a YAML file.")
 ]
+Waivers = Annotated[
+    list[Path] | None,
+    typer.Option("--waiver", help="Signed waiver of a gate of the policy; may be repeated."),
+]
 Rows = Annotated[
     int | None, typer.Option("--rows", help="Synthetic rows (default: the noisy estimate).")
 ]
@@ -92,6 +96,7 @@ TotalEpsilon = Annotated[
 TotalDelta = Annotated[str | None, typer.Option("--total-delta", help="Delta of that cap.")]
 Recipient = Annotated[str | None, typer.Option("--recipient", help="Who receives the data.")]
 Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help="Where they are.")]
+Origin = Annotated[str | None, typer.Option("--origin", help="Where the data come from.")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="What the data are for.")]
 Key = Annotated[
     Path | None, typer.Option("--key", help="PKCS#12 file of the signer (default: trial key).")

@@ -57,7 +57,9 @@ from dpsynth.evidence.values import (
     READING,
     RECIPIENT,
     SPENT,
+    TERMS,
     VERDICT,
+    WAIVER,
     WARNING,
 )
 from dpsynth.results import Disclosure
@@ -111,6 +113,7 @@ FIELDS: dict[str, Field] = {
         RECIPIENT,
         _DECLARED,
     ),
+    "release.origin": Field("jurisdiction that the data come from; may be empty", TEXT, _DECLARED),
     "release.rows": Field("rows of synthetic data", COUNT, _PUBLIC),
     "release.columns": Field("columns of synthetic data", COUNT, _PUBLIC),
     "release.dpsynth_version": Field("version of dpsynth", NAME, _DECLARED),
@@ -249,7 +252,15 @@ FIELDS: dict[str, Field] = {
     "fidelity.results": Field("results of fidelity and utility", list_of(FIDELITY), _RAW, False),
     "fidelity.groups": Field("errors within groups of people", list_of(PERSONS), _RAW, False),
     "policy.name": Field("policy", TEXT, _DECLARED),
-    "policy.sha256": Field("digest of the policy file", SHA256, _DECLARED),
+    "policy.sha256": Field("digest of everything that the policy asks", SHA256, _DECLARED),
+    "policy.terms": Field(
+        "files it was composed from, and what it asks for beside its gates", TERMS, _DECLARED
+    ),
+    "policy.waivers": Field(
+        "waivers in force before data was opened; whether a gate was missed is not said",
+        list_of(WAIVER),
+        _DECLARED,
+    ),
     "policy.gates": Field("evaluated gates", list_of(GATE), _RAW, False),
     "policy.verdict": Field(
         "whether all gates were passed, with reasons",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dpsynth.evidence.shapes import (
     COUNT,
+    DATE,
     DECIMAL,
     FLAG,
     NAME,
@@ -186,6 +187,26 @@ NOISE = record(
 AUDIT = record({"status": STATUS, "text": SENTENCE})
 VERDICT = record({"passed": FLAG, "reasons": list_of(TEXT)})
 FILE = record({"name": NAME, "sha256": SHA256, "bytes": COUNT})
+TERMS = record(
+    {
+        "files": list_of(record({"name": NAME, "sha256": SHA256})),
+        "sections": list_of(NAME),
+        "attacks": list_of(NAME),
+        "audits": list_of(NAME),
+        "signers": list_of(NAME),
+        "retain_until": optional(DATE),
+    }
+)
+WAIVER = record(
+    {
+        "gate": NAME,
+        "reason": TEXT,
+        "issued": DATE,
+        "expires": DATE,
+        "signer": TEXT,
+        "sha256": SHA256,
+    }
+)
 CODE = record({"register_sha256": SHA256, "code_sha256": SHA256})
 INTERVALS = record(
     {

@@ -2,6 +2,6 @@
 
 from dpsynth.fidelity.api import FidelityData
 from dpsynth.fidelity.subgroups import GroupError
-from dpsynth.fidelity.suite import Measured, run
+from dpsynth.fidelity.suite import NAMES, Measured, run
 
-__all__ = ["FidelityData", "GroupError", "Measured", "run"]
+__all__ = ["NAMES", "FidelityData", "GroupError", "Measured", "run"]

@@ -22,6 +22,8 @@ _MARGINALS = tuple(f"Fidelity: {width}-way marginals" for width in _WIDTHS)
 _ASSOCIATIONS = "Fidelity: associations"
 _UTILITY = "Utility: train on synthetic, test on real"
 _GROUPS = "Fidelity: groups"
+#: Names of all results, as policies name them.
+NAMES = (*(f"tvd_{width}way" for width in _WIDTHS), correlation.NAME, downstream.NAME)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def _release(b: EvidenceBuilder, run: Run) -> None:
         {"name": settings.recipient, "jurisdiction": settings.jurisdiction},
         DECLARED,
     )
+    b.add("release.origin", settings.origin, DECLARED)
     b.add("release.rows", int(run.fitted.codes.shape[0]), POST)
     b.add("release.columns", len(run.fitted.text.column_names), POST)
     b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
@@ -292,6 +293,8 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
     b.add("fidelity.groups", group_rows(run.plan.codec, run.examined.groups), RAW)
     b.add("policy.name", run.plan.policy.name, DECLARED)
     b.add("policy.sha256", run.plan.policy.digest, DECLARED)
+    b.add("policy.terms", _policy_terms(run), DECLARED)
+    b.add("policy.waivers", [waiver.to_json() for waiver in run.plan.waivers], DECLARED)
     b.add("policy.gates", [plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
     b.add(
         "policy.verdict",
@@ -301,6 +304,17 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
         },
         RAW,
     )
+
+
+def _policy_terms(run: Run) -> dict[str, Any]:
+    """Return what the policy asks beside its gates, and the files that it was composed from."""
+    policy = run.plan.policy
+    months = policy.retention_months
+    return {
+        "files": [{"name": file.name, "sha256": file.sha256} for file in policy.files],
+        **{key: list(policy.required(key)) for key in ("sections", "attacks", "audits", "signers")},
+        "retain_until": None if months is None else review_by(run.created, months),
+    }
 
 
 def _context(b: EvidenceBuilder, run: Run) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
 from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.price import Price, own_delta
+from dpsynth.pipeline.required import refusals, waivers_of
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
@@ -30,6 +32,7 @@ from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.schema.line import FINE_CELLS
 from dpsynth.schema.undeclared import open_columns
 from dpsynth.signing.keys import Signer, load_signer, read_passphrase
+from dpsynth.signing.waiver import Waiver
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
 from dpsynth.synth import registry
@@ -57,6 +60,7 @@ class Plan:
     synthesizer: Synthesizer
     stages: tuple[PlannedStage, ...]
     audit: AuditFact
+    waivers: tuple[Waiver, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,20 +100,10 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             fix="A person must declare each column and set `status: declared`.",
         )
     policy = load_policy(settings.policy)
-    budget = _budget(settings)
-    total = Budget.checked(
-        policy.lineage_total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
-        policy.lineage_total.delta if settings.total_delta is None else settings.total_delta,
-    )
-    policy.check_request(
-        epsilon=budget.epsilon,
-        delta=budget.delta,
-        total_epsilon=total.epsilon,
-        total_delta=total.delta,
-        assurance_class=registry.assurance_class(settings.synthesizer),
-        attacks=settings.attacks,
-        holdout=settings.holdout,
-    )
+    budget, total, audit = declared_of(policy, settings)
+    now = datetime.now(UTC)
+    policy.refuse(refusals(policy, settings, budget=budget, total=total, audit=audit, now=now))
+    waivers = waivers_of(policy, settings, now)
     unit = _unit(settings, dictionary)
     if source is None:
         if settings.source is None:
@@ -155,9 +149,26 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         ),
         synthesizer=synthesizer,
         stages=_stages(synthesizer, codec, opened, price),
-        audit=NO_AUDIT
-        if settings.audit is None
-        else read_audit(settings.audit, settings.synthesizer),
+        audit=audit,
+        waivers=waivers,
+    )
+
+
+def declared_of(policy: Policy, settings: ReleaseSettings) -> tuple[Budget, Budget, AuditFact]:
+    """Return budget, cap of a new lineage, and what a mechanism audit says, as declared.
+
+    Raises:
+        InputError: One of them is missing or malformed.
+        PolicyRefusal: The audit rejected the claim of the method.
+    """
+    total = policy.lineage_total
+    return (
+        _budget(settings),
+        Budget.checked(
+            total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
+            total.delta if settings.total_delta is None else settings.total_delta,
+        ),
+        NO_AUDIT if settings.audit is None else read_audit(settings.audit, settings.synthesizer),
     )
 
 

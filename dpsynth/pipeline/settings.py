@@ -16,7 +16,7 @@ _KEYS: dict[str, frozenset[str]] = {
     "": frozenset(
         {
             "version", "name", "lineage", "data", "privacy", "synthesizer", "output", "holdout",
-            "attacks", "audit", "policy", "recipient", "purpose", "sign",
+            "attacks", "audit", "policy", "waivers", "origin", "recipient", "purpose", "sign",
         }
     ),
     "data": frozenset({"source", "dictionary"}),
@@ -62,6 +62,8 @@ class ReleaseSettings:
         attacks: quick, full or off.
         audit: Answer of ``dpsynth audit mechanism --json``, or None.
         policy: Name or path.
+        waivers: Signed waivers of gates of that policy.
+        origin: Jurisdiction that the data come from.
         recipient: Who receives the data.
         jurisdiction: Where the recipient is.
         purpose: What for.
@@ -91,6 +93,8 @@ class ReleaseSettings:
     attacks: str = "quick"
     audit: Path | None = None
     policy: str = "default"
+    waivers: tuple[Path, ...] = ()
+    origin: str = ""
     recipient: str = ""
     jurisdiction: str = ""
     purpose: str = ""
@@ -184,6 +188,9 @@ def load_settings(path: Path) -> ReleaseSettings:
     if not isinstance(total, dict):
         raise InputError("expects epsilon and delta under privacy.total.", where=str(path))
     _check_keys(path, "privacy.total", total)
+    waivers = tree.get("waivers") or []
+    if not isinstance(waivers, list):
+        raise InputError("expects a list of files under waivers.", where=str(path))
     unit_name = section["privacy"].get("unit_name")
     if unit_name is not None and not isinstance(unit_name, str):
         raise InputError("must be text.", where="privacy.unit_name", fix="Put it in quotes.")
@@ -224,6 +231,8 @@ def load_settings(path: Path) -> ReleaseSettings:
         attacks=_profile(tree.get("attacks", "quick")),
         audit=file(tree.get("audit")),
         policy=_policy(path, tree.get("policy", "default")),
+        waivers=tuple(path.parent / Path(str(each)).expanduser() for each in waivers),
+        origin=str(tree.get("origin") or ""),
         recipient=str(recipient.get("name") or ""),
         jurisdiction=str(recipient.get("jurisdiction") or ""),
         purpose=str(tree.get("purpose") or ""),

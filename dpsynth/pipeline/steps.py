@@ -55,7 +55,11 @@ def reservation_of(plan: Plan) -> dict[str, Any]:
         "discovery_delta": plan.price.discovery_delta,
         "recipient": plan.settings.recipient,
         "jurisdiction": plan.settings.jurisdiction,
-        "policy": {"name": plan.policy.name, "sha256": plan.policy.digest},
+        "policy": {
+            "name": plan.policy.name,
+            "sha256": plan.policy.digest,
+            **{f"waiver:{waiver.gate}": waiver.sha256 for waiver in plan.waivers},
+        },
         "caps": plan.terms.caps,
     }
 

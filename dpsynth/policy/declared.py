@@ -1,82 +1,20 @@
-"""Policies: limits and gates that a person declares before a release, and their evaluation.
+"""A policy: limits, requirements, rules of transfer and gates that a person declares beforehand.
 
-`limits` are checked before anything is spent, `gates` are checked on the results of a run. A metric
-that is missing is a gate that failed. What may never be true here: that a gate passes because
-nothing was measured.
+Everything but the gates is checked before anything is spent; gates are checked on the results of a
+run. Never true here: a privacy limit that can be waived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from dpsynth.errors import PolicyRefusal
-from dpsynth.results import AttackResult, AttackVerdict, Result, Status
-
-Metric = Result | float | bool | str
-Value = float | str | bool | None
-
-VERDICTS = frozenset(verdict.value for verdict in AttackVerdict)
-
-
-class GateStatus(StrEnum):
-    """How one gate ended."""
-
-    PASS = "pass"  # noqa: S105 (a gate that passes)
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"  #: no verdict, and the policy lets that pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """One condition on one metric.
-
-    Attributes:
-        id: Unique name within the policy.
-        title: What is judged, for people.
-        metric: Name of the metric, for example ``fidelity.tvd_1way.value``; the last part says
-            what of a result is read: ``value`` or, for attacks, ``verdict``.
-        condition: ``at_most``, ``at_least``, ``verdict_is``, ``verdict_not`` or ``is_true``.
-        limit: What the condition compares with.
-        reason: Why the gate exists.
-        on_inconclusive: How the gate ends on an inconclusive result; one that was not run fails.
-    """
-
-    id: str
-    title: str
-    metric: str
-    condition: str
-    limit: float | str | bool
-    reason: str
-    on_inconclusive: GateStatus = GateStatus.FAIL
-
-    @property
-    def limit_text(self) -> str:
-        """The condition in words, for example ``at most 0.3``."""
-        words = self.condition.replace("_", " ")
-        return words if self.condition == "is_true" else f"{words} {self.limit}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateOutcome:
-    """One evaluated gate: id, title and condition in words, what was found, how it ended and why.
-
-    Internal: the value may be raw. It is None where nothing was found.
-    """
-
-    gate: str
-    title: str
-    limit: str
-    value: Value
-    status: GateStatus
-    reason: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether the gate does not stand in the way of the release."""
-        return self.status is not GateStatus.FAIL
+from dpsynth.policy.gates import Gate, GateOutcome, Metric, judge, judge_attack
+from dpsynth.policy.rules import Ground, Rule, Total, Unmet, grounds_json, value_json
+from dpsynth.policy.transfers import Group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,30 +26,53 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Total:
-    """A largest (epsilon, delta) of several releases together."""
+class WaiverTerms:
+    """Who may waive what, for how long. No limit and no requirement can be waived.
 
-    epsilon: float
-    delta: float
+    Attributes:
+        gates: Ids of gates that may be waived; empty: none.
+        signers: SHA-256 of the certificates that may sign a waiver.
+        max_days: Longest time from signature to expiry.
+        grounds: Why, and who says so.
+    """
+
+    gates: tuple[str, ...]
+    signers: tuple[str, ...]
+    max_days: int
+    grounds: tuple[Ground, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the terms as plain values."""
+        return {
+            "allowed_gates": list(self.gates),
+            "signers": list(self.signers),
+            "max_days": self.max_days,
+            "grounds": grounds_json(self.grounds),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFile:
+    """One file that a policy was composed from: the name that it gives itself, and its SHA-256."""
+
+    name: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Declared limits and gates; made by :func:`dpsynth.policy.load_policy`.
+    """Declared rules; made by :func:`dpsynth.policy.load_policy`.
 
     Attributes:
         name: Name of the policy.
         title: One line.
         description: Who it is for and what it weighs.
-        digest: SHA-256 of the file's bytes, lower-case hexadecimal.
-        max_epsilon, max_delta: Largest of one release.
-        lineage_total: Largest of all releases about the same people.
-        recipient_total: Largest of all of them to any one recipient, or None.
-        jurisdiction_total: Largest of all of them into any one jurisdiction, or None.
-        assurance_classes: Assurance classes that may be released.
-        attacks: Attack profiles that suffice.
-        min_holdout: Smallest share of units sealed for the tests.
-        review_months: Months after which a release is to be reviewed.
+        digest: SHA-256 of the canonical JSON of everything that it asks, lower-case hexadecimal.
+        files: The files that it was composed from, by name.
+        limits: What a release may ask for, by key (:data:`dpsynth.policy.rules.LIMITS`).
+        requirements: What must stand beside it (:data:`dpsynth.policy.rules.REQUIREMENTS`).
+        transfers: Rules of transfer, a group a file that has some.
+        waivers: Who may waive gates; None: nobody.
         gates: Conditions on the results; never empty.
     """
 
@@ -119,18 +80,56 @@ class Policy:
     title: str
     description: str
     digest: str
-    max_epsilon: float
-    max_delta: float
-    lineage_total: Total
-    recipient_total: Total | None
-    jurisdiction_total: Total | None
-    assurance_classes: tuple[str, ...]
-    attacks: tuple[str, ...]
-    min_holdout: float
-    review_months: int
+    files: tuple[PolicyFile, ...]
+    limits: Mapping[str, Rule]
+    requirements: Mapping[str, Rule]
+    transfers: tuple[Group, ...]
+    waivers: WaiverTerms | None
     gates: tuple[Gate, ...]
 
-    def check_request(
+    @property
+    def max_epsilon(self) -> float:
+        """Largest epsilon of one release."""
+        return float(self.limits["max_epsilon"].value)
+
+    @property
+    def lineage_total(self) -> Total:
+        """Largest total of all releases about the same people."""
+        total: Total = self.limits["lineage_total"].value
+        return total
+
+    @property
+    def recipient_total(self) -> Total | None:
+        """Largest total of all of them to any one recipient, or None."""
+        return self._total("recipient_total")
+
+    @property
+    def jurisdiction_total(self) -> Total | None:
+        """Largest total of all of them into any one jurisdiction, or None."""
+        return self._total("jurisdiction_total")
+
+    @property
+    def review_months(self) -> int:
+        """Months after which a release is to be reviewed."""
+        return int(self.limits["review_months"].value)
+
+    @property
+    def retention_months(self) -> int | None:
+        """Months for which report and evidence are to be kept; None: nothing is said."""
+        rule = self.requirements.get("retention_months")
+        return None if rule is None else int(rule.value)
+
+    def required(self, key: str) -> tuple[str, ...]:
+        """Return the names that a requirement lists; empty where there is none."""
+        rule = self.requirements.get(key)
+        return () if rule is None else tuple(rule.value)
+
+    def _total(self, key: str) -> Total | None:
+        rule = self.limits.get(key)
+        total: Total | None = None if rule is None else rule.value
+        return total
+
+    def request_refusals(
         self,
         *,
         epsilon: float,
@@ -140,99 +139,103 @@ class Policy:
         assurance_class: str,
         attacks: str,
         holdout: float,
-    ) -> None:
-        """Check a request against the limits, before anything is spent.
+        today: date,
+    ) -> tuple[Unmet, ...]:
+        """Return every limit that a request does not keep; empty if it keeps all.
 
         Epsilon and delta are this release's, the totals are the caps of its lineage, the assurance
         class is the synthesizer's, and the holdout is the share of units sealed for the tests.
-
-        Raises:
-            PolicyRefusal: Lists every limit that is not kept.
         """
-        reasons = [
-            f"{what} {asked:g} is more than {limit:g}"
-            for what, asked, limit in (
-                ("epsilon", epsilon, self.max_epsilon),
-                ("delta", delta, self.max_delta),
-                ("the lineage's total epsilon", total_epsilon, self.lineage_total.epsilon),
-                ("the lineage's total delta", total_delta, self.lineage_total.delta),
+        total = self.lineage_total
+        unmet = [
+            Unmet(rule=f"limits.{key}", text=f"{what} {asked:g} is more than {limit:g}")
+            for key, what, asked, limit in (
+                ("max_epsilon", "epsilon", epsilon, self.max_epsilon),
+                ("max_delta", "delta", delta, float(self.limits["max_delta"].value)),
+                ("lineage_total", "the lineage's total epsilon", total_epsilon, total.epsilon),
+                ("lineage_total", "the lineage's total delta", total_delta, total.delta),
             )
             if not asked <= limit
         ]
-        if assurance_class not in self.assurance_classes:
-            reasons.append(
-                f"assurance class {assurance_class} is not among "
-                f"{', '.join(self.assurance_classes)}"
-            )
-        if attacks not in self.attacks:
-            reasons.append(
-                f"attack profile {attacks!r} is not among {', '.join(map(repr, self.attacks))}"
-            )
-        if not holdout >= self.min_holdout:
-            reasons.append(f"holdout {holdout:g} is less than {self.min_holdout:g}")
-        if reasons:
+        for key, what, asked in (
+            ("assurance_classes", "assurance class", assurance_class),
+            ("attacks", "attack profile", attacks),
+        ):
+            allowed = self.limits[key].value
+            if asked not in allowed:
+                text = f"{what} {asked} is not among {', '.join(allowed)}"
+                unmet.append(Unmet(rule=f"limits.{key}", text=text))
+        least = float(self.limits["min_holdout"].value)
+        if not holdout >= least:
+            text = f"holdout {holdout:g} is less than {least:g}"
+            unmet.append(Unmet(rule="limits.min_holdout", text=text))
+        until = self.limits.get("valid_until")
+        if until is not None and today > until.value:
+            text = f"the policy was to be reviewed by {until.value.isoformat()}"
+            unmet.append(Unmet(rule="limits.valid_until", text=text))
+        return tuple(unmet)
+
+    def refuse(self, unmet: Collection[Unmet]) -> None:
+        """Refuse a request that does not keep these rules; do nothing where there is none.
+
+        Raises:
+            PolicyRefusal: Lists every reason.
+        """
+        if unmet:
             raise PolicyRefusal(
-                f"The request is refused: {'; '.join(reasons)}.",
+                f"The request is refused: {'; '.join(rule.text for rule in unmet)}.",
                 where=f"policy {self.name}",
                 fix="Nothing was spent. Change the request, or choose a policy that allows it.",
             )
 
-    def evaluate(self, metrics: Mapping[str, Metric]) -> Verdict:
+    def evaluate(self, metrics: Mapping[str, Metric], *, waived: Collection[str] = ()) -> Verdict:
         """Judge a run. A metric that is missing fails its gate.
 
         Args:
             metrics: Results by name: ``attacks.<name>`` and ``fidelity.<name>`` to a Result,
                 ``selftest.passed`` to a bool.
+            waived: Ids of gates for which a waiver was in force before the data was opened.
         """
-        outcomes = tuple(_judge(gate, metrics) for gate in self.gates)
+        ran = [judge_attack(name, metrics) for name in self.required("attacks")]
+        judged = [judge(gate, metrics, waived=gate.id in waived) for gate in self.gates]
+        outcomes = (*ran, *judged)
         return Verdict(passed=all(outcome.passed for outcome in outcomes), outcomes=outcomes)
 
+    def content(self) -> dict[str, Any]:
+        """Return everything that the policy asks as plain values: what the digest is of."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "limits": _rules_json(self.limits),
+            "requirements": _rules_json(self.requirements),
+            "transfers": [[rule.to_json() for rule in group] for group in self.transfers],
+            "waivers": None if self.waivers is None else self.waivers.to_json(),
+            "gates": [_gate_json(gate) for gate in self.gates],
+        }
+
     def to_json(self) -> dict[str, Any]:
-        """Return the policy as plain values: name and words, limits, gates."""
-        tree = asdict(self)
-        words = {key: tree.pop(key) for key in ("name", "title", "description", "digest")}
-        return {**words, "gates": tree.pop("gates"), "limits": tree}
+        """Return the policy as plain values, with its digest and those of its files."""
+        files = [{"name": file.name, "sha256": file.sha256} for file in self.files]
+        return {**self.content(), "digest": self.digest, "files": files}
 
 
-def _judge(gate: Gate, metrics: Mapping[str, Metric]) -> GateOutcome:
-    status, value, reason = _find(gate, metrics)
-    words = {"gate": gate.id, "title": gate.title, "limit": gate.limit_text, "reason": reason}
-    return GateOutcome(value=value, status=status, **words)
+def _rules_json(rules: Mapping[str, Rule]) -> dict[str, Any]:
+    return {
+        key: {"limit": value_json(rule.value), "grounds": grounds_json(rule.grounds)}
+        for key, rule in sorted(rules.items())
+    }
 
 
-def _find(gate: Gate, metrics: Mapping[str, Metric]) -> tuple[GateStatus, Value, str]:
-    """Return how a gate ends, the value that was found, and why."""
-    name, _, part = gate.metric.rpartition(".")
-    found = metrics.get(gate.metric, metrics.get(name))
-    if found is None:
-        return GateStatus.FAIL, None, f"the metric {gate.metric} is missing"
-    value: Value = None
-    if not isinstance(found, Result):
-        value = found
-    else:
-        verdict = found.verdict if isinstance(found, AttackResult) else None
-        if found.status is Status.NOT_RUN or verdict is AttackVerdict.NOT_RUN:
-            return GateStatus.FAIL, None, f"not run: {found.reason}"
-        if found.status is Status.INCONCLUSIVE or verdict is AttackVerdict.INCONCLUSIVE:
-            return gate.on_inconclusive, found.value, f"inconclusive: {found.reason}"
-        if part == "value":
-            value = found.value
-        elif part == "verdict" and verdict is not None:
-            value = verdict.value
-    if _holds(gate, value):
-        return GateStatus.PASS, value, "kept"
-    shown = f"{value:.4g}" if isinstance(value, float) else value
-    return GateStatus.FAIL, value, f"found {shown}, must be {gate.limit_text}: {gate.reason}"
-
-
-def _holds(gate: Gate, value: Value) -> bool:
-    """Compare; a value of the wrong type never holds."""
-    if gate.condition == "is_true":
-        return value is True
-    if gate.condition in {"verdict_is", "verdict_not"}:
-        if value not in VERDICTS:
-            return False
-        return (value == gate.limit) is (gate.condition == "verdict_is")
-    if isinstance(value, bool | str) or value is None or not isinstance(gate.limit, float):
-        return False
-    return value <= gate.limit if gate.condition == "at_most" else value >= gate.limit
+def _gate_json(gate: Gate) -> dict[str, Any]:
+    return {
+        "id": gate.id,
+        "title": gate.title,
+        "metric": gate.metric,
+        "condition": gate.condition,
+        "limit": value_json(gate.limit),
+        "side": None if gate.side is None else gate.side.value,
+        "severity": gate.severity.value,
+        "on_inconclusive": "fail" if gate.on_inconclusive.value == "fail" else "pass",
+        "grounds": grounds_json(gate.grounds),
+    }

@@ -120,7 +120,7 @@ def _judged_by_itself(plan: Plan, *, whole: bool, attacks: bool) -> Plan:
     A run that need not be whole trains no classifier either: fidelity is not compared.
     """
     gates = tuple(gate for gate in plan.policy.gates if gate.id == _SELF_TEST)
-    plan = replace(plan, policy=replace(plan.policy, gates=gates))
+    plan = replace(plan, policy=replace(plan.policy, gates=gates, requirements={}))
     if not (whole and attacks):
         plan = replace(plan, settings=replace(plan.settings, attacks="off"))
     return plan if whole else replace(plan, dictionary=replace(plan.dictionary, label=None))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from dpsynth.signing.chain import UNREADABLE, CertificatePath, common_name, find_path, fingerprint
+from dpsynth.signing.chain import (
+    UNREADABLE,
+    CertificatePath,
+    common_name,
+    find_path,
+    fingerprint,
+    unsuitable,
+)
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.statement import parse_canonical
 
@@ -120,6 +127,36 @@ def open_envelope(envelope: bytes, roots: Sequence[x509.Certificate], at: dateti
             problems=("the signature does not fit the content",),
         )
     return Opened(payload=payload, signer_name=name, certificate=certificate, path=path)
+
+
+def open_pinned(envelope: bytes, pinned: Collection[str], at: datetime) -> Opened:
+    """Open an envelope of a signer who is known by the certificate itself, without a root.
+
+    Never raises on what the envelope holds.
+
+    Args:
+        envelope: Bytes of the file.
+        pinned: SHA-256 of the certificates that may sign.
+        at: Time at which the certificate must be valid, with a time zone.
+    """
+    if len(envelope) > MAX_ENVELOPE:
+        return Opened(problems=("is too large to be an envelope",))
+    try:
+        payload, signature, certificate, _ = _parse(envelope)
+    except ValueError as error:
+        return Opened(problems=(str(error),))
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    problem = unsuitable(certificate)
+    if fingerprint(certificate) not in pinned:
+        problem = "is signed by a certificate that is not among those that may sign"
+    elif not start <= at <= end:
+        problem = "is signed by a certificate that is not valid now"
+    elif not _signed(certificate, pae(PAYLOAD_TYPE, payload), signature):
+        problem = "has a signature that does not fit the content"
+    name = common_name(certificate)
+    if problem:
+        return Opened(signer_name=name, certificate=certificate, problems=(problem,))
+    return Opened(payload=payload, signer_name=name, certificate=certificate)
 
 
 def _parse(envelope: bytes) -> tuple[bytes, bytes, x509.Certificate, list[x509.Certificate]]:

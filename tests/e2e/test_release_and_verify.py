@@ -131,7 +131,9 @@ def test_a_refused_release_writes_no_data_and_stays_spent(desk: Desk) -> None:
     title: Synthetic rows equal real ones
     metric: fidelity.tvd_1way.value
     at_most: 0.0
+    side: point
     reason: planted by a test
+    source: a test
 """
     policy.write_text(text.rstrip() + gate)
     answer = desk.release("--policy", str(policy))

@@ -10,6 +10,7 @@ from steward import Desk
 from dpsynth.errors import InputError, SpentError
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
 from dpsynth.places import read_ledger, write_ledger
+from dpsynth.policy import load_policy
 from dpsynth.privacy.ledger import Kind, ReleaseState
 
 
@@ -62,4 +63,4 @@ def test_recipient_and_policy_are_in_the_ledger_before_the_data(desk: Desk) -> N
     with read_ledger() as book:
         record = book.status("clinic").records[0]
     assert (record.recipient, record.jurisdiction) == ("Univ. X", "CH")
-    assert record.policy["name"] == "default" and len(record.policy["sha256"]) == 64
+    assert record.policy == {"name": "default", "sha256": load_policy("default").digest}

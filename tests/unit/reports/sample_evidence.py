@@ -321,6 +321,7 @@ def adult_values() -> dict[str, Any]:
         "release.created": "2026-03-02T09:41:00Z",
         "release.review_by": "2027-03-02",
         "release.purpose": "Method development and teaching on household income",
+        "release.origin": "",
         "release.recipient": {"name": "University of Example", "jurisdiction": "Canada"},
         "release.rows": 32548,
         "release.columns": 15,
@@ -450,6 +451,15 @@ def adult_values() -> dict[str, Any]:
         ],
         "policy.name": "default",
         "policy.sha256": digest("policy"),
+        "policy.terms": {
+            "files": [{"name": "default", "sha256": digest("policy file")}],
+            "sections": [],
+            "attacks": [],
+            "audits": [],
+            "signers": [],
+            "retain_until": None,
+        },
+        "policy.waivers": [],
         "policy.gates": [
             {
                 "gate": "budget", "title": "Budget of one release", "limit": "epsilon at most 3",

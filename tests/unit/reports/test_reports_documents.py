@@ -119,6 +119,19 @@ def test_the_internal_checks_line_is_process_only(adult: ReleaseEvidence) -> Non
     assert "Not run: the attack profile of this release is “off”." in visible(report_html(off))
 
 
+def test_a_waiver_is_named_on_the_certificate_and_its_gate_is_not_judged_there() -> None:
+    waivers = [
+        {"gate": f"gate_{i}", "reason": "x", "expires": "2027-01-01", "signer": "x", "sha256": "x"}
+        for i in range(3)
+    ]
+    values = sample.adult_values()
+    assert "waived" not in visible(certificate_html(sample.build(values).public()))
+    rendered = make(sample.build(values | {"policy.waivers": waivers}), "certificate")
+    assert rendered.pages == 2
+    words = visible(certificate_html(sample.build(values | {"policy.waivers": waivers}).public()))
+    assert "gates waived beforehand: 3 (gate_0, gate_1, gate_2)" in words
+
+
 @pytest.mark.parametrize("kind", ["certificate", "report"])
 def test_no_promise_that_cannot_be_kept(kind: str, adult: ReleaseEvidence) -> None:
     html = certificate_html(adult.public()) if kind == "certificate" else report_html(adult)
