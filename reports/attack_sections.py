@@ -30,11 +30,13 @@ _KNOWLEDGE = {
     "singling_out_univariate": "output",
     "singling_out_multivariate": "output",
     "linkability": "parts",
+    "rare_row_reconstruction": "half",
     "inference": "all_but_one",
     "attribute_inference": "all_but_one",
     _SHADOW: "generator",
     "one_run_canaries": "planted",
     "unique_category_probe": "planted",
+    "two_size_probe": "planted",
 }
 Row = Mapping[str, Any]
 

@@ -89,6 +89,13 @@ def group(
     }  # fmt: skip
 
 
+def waiver(gate: str, reason: str, signer: str) -> dict[str, str]:
+    return {
+        "gate": gate, "reason": reason, "signer": signer, "issued": "2026-03-01",
+        "expires": "2027-01-01", "sha256": digest("waiver"),
+    }  # fmt: skip
+
+
 def attack(name: str, title: str, value: float | None, unit: str, **more: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "name": name,

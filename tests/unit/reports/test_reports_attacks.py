@@ -167,7 +167,7 @@ def test_every_attack_of_the_program_says_what_its_attacker_knows() -> None:
     ]
     found = sections(*(not_run(a.name, a.title) for a in every))
     known = [str(text) for _, text in found["knowledge"]]
-    assert plain("knowledge.unstated") not in known and len(set(known)) == len(known) == 7
+    assert plain("knowledge.unstated") not in known and len(set(known)) == len(known) == 8
     titles = "; ".join(titles for titles, _ in found["knowledge"])
     assert all(attack.title in titles for attack in every)
     (unknown,) = sections(not_run("of_a_guest", "Of a guest"))["knowledge"]

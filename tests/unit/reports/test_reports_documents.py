@@ -120,10 +120,7 @@ def test_the_internal_checks_line_is_process_only(adult: ReleaseEvidence) -> Non
 
 
 def test_a_waiver_is_named_on_the_certificate_and_its_gate_is_not_judged_there() -> None:
-    waivers = [
-        {"gate": f"gate_{i}", "reason": "x", "expires": "2027-01-01", "signer": "x", "sha256": "x"}
-        for i in range(3)
-    ]
+    waivers = [sample.waiver(f"gate_{i}", "x", "x") for i in range(3)]
     values = sample.adult_values()
     assert "waived" not in visible(certificate_html(sample.build(values).public()))
     rendered = make(sample.build(values | {"policy.waivers": waivers}), "certificate")

@@ -50,7 +50,7 @@ def hostile_values(text: str) -> dict[str, Any]:
     ]
     values["fitness.constraints"] = [{"constraint": text, "rate": 0.5}]
     values["audit.status"] = {"status": "inconclusive", "text": text}
-    values["policy.waivers"] = [{"gate": text, "reason": text, "expires": text}] * 5
+    values["policy.waivers"] = [sample.waiver(text, text, text)] * 5
     values["budget.stages"] = [{"stage": text, "description": text, "rho": "0.001"}] * 12
     values["accounting.cross_check"] = [{"accountant": text, "epsilon": "0.123456789"}] * 6
     values["files.synthetic"] = [{"name": text, "sha256": sample.digest("x"), "bytes": 10**12}] * 9
