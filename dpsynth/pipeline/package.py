@@ -28,10 +28,11 @@ from dpsynth.schema.declared import ColumnDomain, Dictionary
 from dpsynth.schema.undeclared import domains_from_json, domains_to_json
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
+from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
+from dpsynth.signing.roles import Role
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
-from dpsynth.verification.part import SIGNATURE_FIELD
 from dpsynth.yamlfile import read_content
 
 CERTIFICATE_PAGES = 2
@@ -145,15 +146,10 @@ def write_internal(
 
 
 def signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
-    """Return a rendered document with a signature in the room that it leaves."""
-    page, *corners = rendered.signature_box
-    left, low, right, high = corners
+    """Return a rendered document with the issuer's signature in the room that it leaves."""
     return sign_pdf(
         rendered.pdf,
         signer,
-        field_name=SIGNATURE_FIELD,
-        page_index=page,
-        box=(left, low, right, high),
         lines=(f"Signed by {signer.name}", identity, "Verify the file: this seal is no proof."),
     )
 
@@ -169,6 +165,7 @@ def _write_manifest(
             "head_seq": evidence["ledger.head_seq"],
             "head_digest": evidence["ledger.head_digest"],
         },
+        "signatures": {"level": Level.B_B.value, "roles": [Role.ISSUER.value]},
         **extra,
     }
     envelope = sign_envelope(manifest_statement(folder, predicate), signer)
