@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,8 +49,8 @@ from dpsynth.signing.timestamp import quiet, time_stamper
 T = TypeVar("T")
 
 _FONT = "IBMPlexSans-Regular.woff2"
-_FONT_SIZE = 8
-_LEADING = 11
+_ROOMY = (8, 11, Margins(6, 6, 4, 4))  # size, leading and margins of the only seal of a page
+_TIGHT = (7, 8, Margins(4, 4, 1, 1))  # of one of several
 _INK = (0.13, 0.17, 0.23)
 
 
@@ -87,7 +88,7 @@ def sign_pdf(
             metadata(role.field, assurance, signer, certifies=certifies),
             signer=_pyhanko_signer(signer),
             timestamper=time_stamper(assurance.tsa) if assurance.tsa is not None else None,
-            stamp_style=_style(_font_file(Path(folder)), lines),
+            stamp_style=_style(_font_file(Path(folder)), lines, tight=len(roles) > 1),
         )
         signed: bytes = in_own_loop(pdf_signer.async_sign_pdf(writer)).getvalue()
     if not signed.startswith(document):
@@ -135,31 +136,42 @@ def _pyhanko_signer(signer: Signer) -> SimpleSigner:
     )
 
 
-def _style(font: Path, lines: Sequence[str]) -> TextStampStyle:
+def _style(font: Path, lines: Sequence[str], *, tight: bool) -> TextStampStyle:
     """Return text at the left, of fixed size where it fits, in an embedded font."""
+    size, leading, margins = _TIGHT if tight else _ROOMY
     left = SimpleBoxLayoutRule(
         x_align=AxisAlignment.ALIGN_MIN,
         y_align=AxisAlignment.ALIGN_MID,
-        margins=Margins(6, 6, 4, 4),
+        margins=margins,
     )
     return TextStampStyle(
         border_width=0,
         stamp_text="\n".join(lines).replace("%", "%%"),
         inner_content_layout=left,
         text_box_style=TextBoxStyle(
-            font=GlyphAccumulatorFactory(str(font), font_size=_FONT_SIZE),
-            font_size=_FONT_SIZE,
-            leading=_LEADING,
+            font=GlyphAccumulatorFactory(str(font), font_size=size),
+            font_size=size,
+            leading=leading,
+            box_layout_rule=SimpleBoxLayoutRule(
+                x_align=AxisAlignment.ALIGN_MIN, y_align=AxisAlignment.ALIGN_MID
+            ),
             text_color=_INK,
         ),
     )
 
 
 def _font_file(folder: Path) -> Path:
-    """Unpack the bundled font: pyHanko reads OpenType from a file, not WOFF2."""
-    packed = files("dpsynth.reports").joinpath("fonts", _FONT).read_bytes()
-    font = TTFont(io.BytesIO(packed))
-    font.flavor = None
+    """Write the bundled font as pyHanko reads it: from a file."""
     path = folder / "font.ttf"
-    font.save(path)
+    path.write_bytes(_unpacked())
     return path
+
+
+@cache
+def _unpacked() -> bytes:
+    """Return the bundled font as OpenType; it is packed as WOFF2."""
+    packed = files("dpsynth.reports").joinpath("fonts", _FONT).read_bytes()
+    font, out = TTFont(io.BytesIO(packed)), io.BytesIO()
+    font.flavor = None
+    font.save(out)
+    return out.getvalue()

@@ -103,3 +103,29 @@ PassphraseFile = Annotated[
         help="File with its passphrase (else DPSYNTH_PASSPHRASE, else a prompt).",
     ),
 ]
+Tsa = Annotated[
+    str | None,
+    typer.Option("--tsa", help="URL of a time-stamping authority (RFC 3161) for the signatures."),
+]
+Level = Annotated[
+    str | None,
+    typer.Option(
+        "--level", help="PAdES level: B-B, B-T, B-LT or B-LTA (default: B-T with --tsa, else B-B)."
+    ),
+]
+Certificates = Annotated[
+    list[Path] | None,
+    typer.Option("--certificate", help="For B-LT: issuers of the signer and of the authority."),
+]
+Crls = Annotated[list[Path] | None, typer.Option("--crl", help="For B-LT: their revocation lists.")]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", help="Who signs the certificate, in order: issuer, expert, dpo."),
+]
+Paper = Annotated[
+    str | None, typer.Option("--paper", help="Pages of the documents: a4 (default) or letter.")
+]
+TsaTrust = Annotated[
+    list[Path] | None,
+    typer.Option("--tsa-trust", help="Root certificate (PEM) of a time-stamping authority."),
+]

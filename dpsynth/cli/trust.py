@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def verify(
         list[Path],
         typer.Option("--trust", help="Root certificate (PEM) of the issuer, got by another way."),
     ],
+    tsa_trust: o.TsaTrust = None,
     ledger: Annotated[
         str | None, typer.Option("--ledger", help="Also require the ledger head to be in it.")
     ] = None,
@@ -39,11 +41,18 @@ def verify(
     revocation cannot be known here.
     """
     roots = load_roots(trust)
+    check = partial(
+        verify_bundle,
+        bundle,
+        roots=roots,
+        authorities=load_roots(tsa_trust) if tsa_trust else (),
+        at=datetime.now(UTC),
+    )
     if ledger is None:
-        report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC))
+        report = check()
     else:
         with read_ledger(ledger) as book:
-            report = verify_bundle(bundle, roots=roots, at=datetime.now(UTC), ledger=book)
+            report = check(ledger=book)
     if json:
         emit_json(report.to_json())
     else:

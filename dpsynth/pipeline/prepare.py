@@ -10,6 +10,7 @@ from dpsynth.pipeline import published
 from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.settings import ReleaseSettings
+from dpsynth.pipeline.signatures import DeclaredSignatures, declared_signatures
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
@@ -57,6 +58,7 @@ class Plan:
     synthesizer: Synthesizer
     stages: tuple[PlannedStage, ...]
     audit: AuditFact
+    signatures: DeclaredSignatures
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -158,6 +160,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         audit=NO_AUDIT
         if settings.audit is None
         else read_audit(settings.audit, settings.synthesizer),
+        signatures=declared_signatures(settings),
     )
 
 

@@ -238,6 +238,26 @@ def load_roots(paths: Iterable[Path]) -> list[x509.Certificate]:
     return roots
 
 
+def load_crls(paths: Iterable[Path]) -> tuple[bytes, ...]:
+    """Load revocation lists from PEM or DER files; return them as DER.
+
+    Raises:
+        InputError: A file is no revocation list.
+    """
+    lists = []
+    for path in paths:
+        content = _read(path)
+        try:
+            if b"-----BEGIN" in content:
+                found = x509.load_pem_x509_crl(content)
+            else:
+                found = x509.load_der_x509_crl(content)
+        except ValueError:
+            raise InputError("is not a revocation list (PEM or DER).", where=str(path)) from None
+        lists.append(found.public_bytes(serialization.Encoding.DER))
+    return tuple(lists)
+
+
 def _upwards(
     leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:

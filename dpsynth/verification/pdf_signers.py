@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from asn1crypto import cms
+from asn1crypto import cms, core
 from cryptography import x509
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation.dss import DocumentSecurityStore
@@ -190,7 +190,7 @@ def _signature_time(
 
 def _attributes(signature: EmbeddedPdfSignature) -> list[Any]:
     unsigned = signature.signer_info["unsigned_attrs"]
-    return [] if isinstance(unsigned, cms.Void) or unsigned.native is None else list(unsigned)
+    return [] if isinstance(unsigned, core.Void) else list(unsigned)
 
 
 def _told(
