@@ -20,21 +20,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from asn1crypto import keys as asn1_keys
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
-from dpsynth.reports.levels import metadata, to_asn1
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from dpsynth.reports.levels import metadata, offline_context, to_asn1
 from fontTools.ttLib import TTFont
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.layout import AxisAlignment, Margins, SimpleBoxLayoutRule
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.text import TextBoxStyle
 from pyhanko.sign import fields
 from pyhanko.sign.general import SigningError
-from pyhanko.sign.signers import PdfSigner, SimpleSigner
+from pyhanko.sign.signers import PdfSigner, PdfTimeStamper
+from pyhanko.sign.signers import Signer as PyHankoSigner
 from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.errors import PathError, ValidationError
@@ -48,6 +45,7 @@ from dpsynth.signing.timestamp import quiet, time_stamper
 
 T = TypeVar("T")
 
+_LONGEST_ECDSA = 104  # bytes: two numbers of P-384 in DER
 _FONT = "IBMPlexSans-Regular.woff2"
 _ROOMY = (8, 11, Margins(6, 6, 4, 4))  # size, leading and margins of the only seal of a page
 _TIGHT = (7, 8, Margins(4, 4, 1, 1))  # of one of several
@@ -86,7 +84,7 @@ def sign_pdf(
     with tempfile.TemporaryDirectory(prefix="dpsynth-font-") as folder, understood(assurance):
         pdf_signer = PdfSigner(
             metadata(role.field, assurance, signer, certifies=certifies),
-            signer=_pyhanko_signer(signer),
+            signer=_AnySigner(signer),
             timestamper=time_stamper(assurance.tsa) if assurance.tsa is not None else None,
             stamp_style=_style(_font_file(Path(folder)), lines, tight=len(roles) > 1),
         )
@@ -94,6 +92,36 @@ def sign_pdf(
     if not signed.startswith(document):
         raise SelfTestError("Signing changed bytes of the rendered document.")
     return signed
+
+
+def renew_archive(document: bytes, assurance: Assurance) -> bytes:
+    """Return the PDF with a new archive time stamp over everything, the last stamp checked.
+
+    Args:
+        document: A PDF of level B-LTA.
+        assurance: The authority; certificates and revocation lists of the authority of the last
+            stamp and of this one.
+
+    Raises:
+        InputError: The authority gave no stamp, or the revocation lists do not reach.
+        SelfTestError: Bytes of the document changed.
+    """
+    if assurance.tsa is None:
+        raise InputError("is not given.", where="--tsa")
+    stamper = PdfTimeStamper(time_stamper(assurance.tsa))
+    out = io.BytesIO()
+    with understood(assurance):
+        in_own_loop(
+            stamper.async_update_archival_timestamp_chain(
+                PdfFileReader(io.BytesIO(document)),
+                offline_context(assurance),
+                in_place=False,
+                output=out,
+            )
+        )
+    if not out.getvalue().startswith(document):
+        raise SelfTestError("Renewing changed bytes of the document.")
+    return out.getvalue()
 
 
 def in_own_loop(work: Coroutine[Any, Any, T]) -> T:
@@ -124,16 +152,24 @@ def understood(assurance: Assurance) -> Iterator[None]:
         ) from None
 
 
-def _pyhanko_signer(signer: Signer) -> SimpleSigner:
-    key = signer.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    registry = SimpleCertificateStore.from_certs(  # type: ignore[no-untyped-call]
-        map(to_asn1, signer.chain)
-    )
-    return SimpleSigner(
-        signing_cert=to_asn1(signer.certificate),
-        signing_key=asn1_keys.PrivateKeyInfo.load(key),
-        cert_registry=registry,
-    )
+class _AnySigner(PyHankoSigner):
+    """Signs with whatever holds the key: this process or a device."""
+
+    def __init__(self, signer: Signer) -> None:
+        registry = SimpleCertificateStore.from_certs(  # type: ignore[no-untyped-call]
+            map(to_asn1, signer.chain)
+        )
+        super().__init__(signing_cert=to_asn1(signer.certificate), cert_registry=registry)
+        self._signer = signer
+
+    async def async_sign_raw(
+        self, data: bytes, digest_algorithm: str, dry_run: bool = False
+    ) -> bytes:
+        """Return a signature, or bytes of at least its length."""
+        if dry_run:
+            key = self._signer.certificate.public_key()
+            return bytes(key.key_size // 8 if isinstance(key, RSAPublicKey) else _LONGEST_ECDSA)
+        return self._signer.sign(data, digest_algorithm)
 
 
 def _style(font: Path, lines: Sequence[str], *, tight: bool) -> TextStampStyle:

@@ -94,7 +94,8 @@ Recipient = Annotated[str | None, typer.Option("--recipient", help="Who receives
 Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help="Where they are.")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="What the data are for.")]
 Key = Annotated[
-    Path | None, typer.Option("--key", help="PKCS#12 file of the signer (default: trial key).")
+    Path | None,
+    typer.Option("--key", help="PKCS#12 file of the signer, or a pkcs11: URI (default: trial)."),
 ]
 PassphraseFile = Annotated[
     Path | None,

@@ -30,7 +30,8 @@ from dpsynth.schema.dictionary import (
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.schema.line import FINE_CELLS
 from dpsynth.schema.undeclared import open_columns
-from dpsynth.signing.keys import Signer, load_signer, read_passphrase
+from dpsynth.signing.keys import SCHEME, Signer, load_signer, read_passphrase
+from dpsynth.signing.token import load_token_signer
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
 from dpsynth.synth import registry
@@ -247,7 +248,8 @@ def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] 
         InputError: There is no key, the passphrase is wrong, or the certificate has expired.
     """
     key = settings.key or keys_folder() / "signer.p12"
-    if not key.is_file():
+    on_device = str(key).startswith(SCHEME)
+    if not on_device and not key.is_file():
         raise InputError(
             "There is no signing key.",
             where=str(key),
@@ -256,7 +258,7 @@ def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] 
     passphrase = read_passphrase(
         file=settings.passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt
     )
-    return load_signer(key, passphrase)
+    return load_token_signer(str(key), passphrase) if on_device else load_signer(key, passphrase)
 
 
 def _unit(settings: ReleaseSettings, dictionary: Dictionary) -> PrivacyUnit:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.signing.keys import SCHEME
 from dpsynth.yamlfile import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -67,7 +68,7 @@ class ReleaseSettings:
         recipient: Who receives the data.
         jurisdiction: Where the recipient is.
         purpose: What for.
-        key: PKCS#12 file of the signer, or None for the trial authority's.
+        key: PKCS#12 file of the signer, or pkcs11: URI; None takes the trial authority's.
         passphrase_file: File that holds its passphrase, or None.
         tsa: URL of a time-stamping authority (RFC 3161), or None.
         level: PAdES level: B-B, B-T, B-LT or B-LTA; None takes B-T with an authority, else B-B.
@@ -209,6 +210,8 @@ def load_settings(path: Path) -> ReleaseSettings:
     rows = section["output"].get("rows", "auto")
 
     def file(value: Any) -> Path | None:
+        if isinstance(value, str) and value.startswith(SCHEME):
+            return Path(value)
         return None if value is None else path.parent / Path(str(value)).expanduser()
 
     return ReleaseSettings(

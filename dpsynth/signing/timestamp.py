@@ -25,6 +25,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.sign.timestamps import HTTPTimeStamper
+from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
 from pyhanko.sign.validation.status import TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
@@ -92,6 +93,24 @@ def request_token(message: bytes, url: str) -> bytes:
     return token
 
 
+class _Careful(HTTPTimeStamper):
+    """Takes no answer that is not a time stamp of what was asked."""
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        """Return a token; TimestampRequestError where the answer is none of these bytes."""
+        try:
+            token = await super().async_timestamp(message_digest, md_algorithm)
+            imprint = token["content"]["encap_content_info"]["content"].parsed["message_imprint"]
+            if (
+                imprint["hashed_message"].native == message_digest
+                and imprint["hash_algorithm"]["algorithm"].native == md_algorithm
+            ):
+                return token
+        except _UNREADABLE:
+            pass
+        raise TimestampRequestError("is not a time stamp of what was asked")
+
+
 def time_stamper(url: str) -> HTTPTimeStamper:
     """Return what asks an authority for time stamps.
 
@@ -100,7 +119,7 @@ def time_stamper(url: str) -> HTTPTimeStamper:
     """
     if not url.startswith(_SCHEMES):
         raise InputError("must be an http or https URL.", where="--tsa")
-    return HTTPTimeStamper(url, timeout=SECONDS)
+    return _Careful(url, timeout=SECONDS)
 
 
 def check_token(

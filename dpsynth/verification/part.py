@@ -85,6 +85,7 @@ class CheckedPart:
         path: Its path to a root.
         evidence: Predicate of the evidence.
         signers: Who signed the document.
+        document_sha256: Digest of the document as it is, further signatures included.
     """
 
     name: str
@@ -97,6 +98,7 @@ class CheckedPart:
     path: CertificatePath | None = None
     evidence: Mapping[str, Any] | None = None
     signers: list[SignedBy] = field(default_factory=list)
+    document_sha256: str = ""
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -316,9 +318,8 @@ def _check_document(
     if content is None:
         return
     digest = manifest.subjects[part.spec.document]
-    if hashlib.sha256(content).hexdigest() != digest and not (
-        part.grows and has_prefix(content, digest)
-    ):
+    part.document_sha256 = hashlib.sha256(content).hexdigest()
+    if part.document_sha256 != digest and not (part.grows and has_prefix(content, digest)):
         part.fail("file_changed", part.spec.document, "Changed while it was read.")
         return
     roots, authorities, at = trust

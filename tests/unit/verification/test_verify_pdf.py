@@ -97,7 +97,7 @@ def second_signature(pdf: bytes, issuer: Issuer) -> bytes:
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     signer = Careless(
         PdfSignatureMetadata(field_name="Second"),
-        signer=sign_module._pyhanko_signer(issuer.signer),
+        signer=sign_module._AnySigner(issuer.signer),
         new_field_spec=fields.SigFieldSpec("Second"),
     )
     return sign_module.in_own_loop(signer.async_sign_pdf(writer)).getvalue()

@@ -223,8 +223,9 @@ def test_the_signature_of_another_document(world: World) -> None:
     mine, other = (world.make(ISSUER_ONLY, Level.B_B, body=text) for text in ("Mine", "Othr"))
     held = re.compile(rb"/Contents ?<([0-9a-fA-F]{2000,})>")
     (a,), (b,) = held.findall(mine.pdf), held.findall(other.pdf)
-    assert len(a) == len(b)
-    assert codes(mine.pdf.replace(a, b), mine.expected) == {"pdf_signature"}
+    pasted = b.rstrip(b"0").ljust(len(a), b"0")  # what is reserved for it differs by some bytes
+    assert len(a) == len(pasted)
+    assert codes(mine.pdf.replace(a, pasted), mine.expected) == {"pdf_signature"}
 
 
 def test_less_than_the_declared_level(world: World) -> None:
