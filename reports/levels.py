@@ -23,6 +23,9 @@ from pyhanko_certvalidator import ValidationContext
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Assurance, Level
 
+#: Validation data go in before the stamp: it then covers the whole file, and one more byte shows.
+BEFORE_STAMP = TimestampDSSContentSettings(include_vri=False, update_before_ts=True)
+
 
 def metadata(
     field: str, assurance: Assurance, signer: Signer, *, certifies: fields.MDPPerm | None
@@ -48,8 +51,7 @@ def metadata(
         dss_settings=DSSContentSettings(
             include_vri=False,
             placement=SigDSSPlacementPreference.TOGETHER_WITH_SIGNATURE,
-            # Before the stamp: it then covers the whole file, and one appended byte shows.
-            next_ts_settings=TimestampDSSContentSettings(include_vri=False, update_before_ts=True),
+            next_ts_settings=BEFORE_STAMP,
         ),
     )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from dpsynth.reports.levels import metadata, offline_context, to_asn1
+from dpsynth.reports.levels import BEFORE_STAMP, metadata, offline_context, to_asn1
 from fontTools.ttLib import TTFont
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -33,6 +33,8 @@ from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers import PdfSigner, PdfTimeStamper
 from pyhanko.sign.signers import Signer as PyHankoSigner
 from pyhanko.sign.timestamps.common_utils import TimestampRequestError
+from pyhanko.sign.validation.dss import DocumentSecurityStore
+from pyhanko.sign.validation.pdf_embedded import async_validate_pdf_timestamp
 from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.errors import PathError, ValidationError
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -108,20 +110,28 @@ def renew_archive(document: bytes, assurance: Assurance) -> bytes:
     """
     if assurance.tsa is None:
         raise InputError("is not given.", where="--tsa")
-    stamper = PdfTimeStamper(time_stamper(assurance.tsa))
-    out = io.BytesIO()
     with understood(assurance):
-        in_own_loop(
-            stamper.async_update_archival_timestamp_chain(
-                PdfFileReader(io.BytesIO(document)),
-                offline_context(assurance),
-                in_place=False,
-                output=out,
-            )
-        )
-    if not out.getvalue().startswith(document):
+        renewed = in_own_loop(_stamped_again(document, assurance, time_stamper(assurance.tsa)))
+    if not renewed.startswith(document):
         raise SelfTestError("Renewing changed bytes of the document.")
-    return out.getvalue()
+    return renewed
+
+
+async def _stamped_again(document: bytes, assurance: Assurance, stamper: Any) -> bytes:
+    """Keep what checks the last stamp in the file, then put a new stamp over it."""
+    context = offline_context(assurance)
+    last = PdfFileReader(io.BytesIO(document)).embedded_timestamp_signatures[-1]
+    status = await async_validate_pdf_timestamp(last, context, skip_diff=True)
+    if not (status.intact and status.valid and status.trusted):
+        raise SigningError("The last archive time stamp cannot be checked any more.")
+    writer = IncrementalPdfFileWriter(io.BytesIO(document))
+    DocumentSecurityStore.supply_dss_in_writer(
+        writer, None, paths=(status.validation_path,), validation_context=context
+    )
+    out = await PdfTimeStamper(stamper).async_timestamp_pdf(
+        writer, "sha256", validation_context=context, dss_settings=BEFORE_STAMP
+    )
+    return bytes(out.getvalue())
 
 
 def in_own_loop(work: Coroutine[Any, Any, T]) -> T:

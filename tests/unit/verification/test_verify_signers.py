@@ -7,21 +7,24 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import conformance
 import pikepdf
 import pytest
-from certificates import CertificateAuthority
+from certificates import CertificateAuthority, revocation_list
 from cryptography.hazmat.primitives.serialization import Encoding
 from dpsynth.reports import pdf as pdf_room
+from dpsynth.reports.sign import renew_archive
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from signed_files import ALL, TWO, Signed, World, kinds_of
 from time_authority import Authority, serving
 
+from dpsynth.errors import InputError
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, FieldLock, Role
 from dpsynth.verification.pdf import ExpectedPdf, check_pdf
@@ -88,6 +91,29 @@ def test_after_the_certificates_expired(world: World) -> None:
     at += timedelta(days=365)
     found = check_pdf(stamped.pdf, stamped.expecting(at=at))
     assert {code for code, _ in found.unknown} >= {"time_expired"} and not found.problems
+
+
+def test_an_archive_stamp_is_renewed(world: World, full: Signed) -> None:
+    """By another authority; the first one's own certificate may then expire."""
+    other = Authority.make("Newer")
+    newer = revocation_list(other.root, other.root_key)
+    given = world.assurance(Level.B_LTA)
+    with serving(other) as url:
+        assurance = replace(
+            given,
+            tsa=url,
+            certificates=(*given.certificates, other.root),
+            crls=(*given.crls, newer),
+        )
+        renewed = renew_archive(full.pdf, assurance)
+        with pytest.raises(InputError, match="do not reach"):
+            renew_archive(full.pdf, replace(assurance, crls=(newer,)))
+    assert renewed.startswith(full.pdf)
+    both = full.expecting(authorities=[world.time.root, other.root])
+    assert (check_pdf(renewed, both).problems, check_pdf(renewed, both).unknown) == ([], [])
+    assert codes(renewed, full.expected) == {"pdf_time_untrusted"}
+    assert conformance.check(renewed).problems == ()
+    assert "pdf_appended" in codes(renewed + b"x", both)
 
 
 # Tampered files
