@@ -12,7 +12,6 @@ a problem in words, never an exception.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from dpsynth.verification.pdf_objects import (
     has_prefix,
     items,
 )
+from dpsynth.verification.pdf_reader import IndexedReader
 from dpsynth.verification.pdf_signers import ExpectedSigners, Found, check_signers
 
 MAX_PDF = 64 * 2**20
@@ -86,7 +86,7 @@ def check_pdf(content: bytes, expected: ExpectedPdf) -> Found:
 
 
 def _check_signatures(content: bytes, expected: ExpectedPdf, found: Found) -> None:
-    reader = PdfFileReader(io.BytesIO(content))
+    reader = IndexedReader(content)
     if reader.encrypted:
         found.problems.append(("pdf_encrypted", "The PDF is encrypted."))
         return

@@ -15,13 +15,15 @@ from bundle_builder import Issuer, render, signed, write_manifest
 from dpsynth.reports import sign as sign_module
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.verification import pdf as pdf_module
-from dpsynth.verification import pdf_objects, verify_bundle
+from dpsynth.verification import pdf_objects, pdf_reader, verify_bundle
 from dpsynth.verification.pdf import ExpectedPdf, check_pdf
 from dpsynth.verification.pdf_signers import ExpectedSigners
 
@@ -247,6 +249,34 @@ def test_a_bomb_in_an_attachment_is_not_unpacked(
     stream["/Filter"] = generic.ArrayObject([generic.pdf_name("/FlateDecode")] * 2)
     with pytest.raises(ValueError, match="filter"):
         pdf_objects.decoded(stream)
+
+
+def test_the_indexed_reader_reads_what_pyhanko_reads(
+    pdf: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed: list[object] = []
+    build = pdf_reader._indexed
+    monkeypatch.setattr(pdf_reader, "_indexed", lambda s: indexed.append(s) or build(s))
+    mine, theirs = pdf_reader.IndexedReader(pdf), PdfFileReader(io.BytesIO(pdf))
+    revisions = range(theirs.xrefs.total_revisions)
+    numbers = {r.idnum for each in revisions for r in theirs.xrefs.explicit_refs_in_revision(each)}
+    same = [
+        pdf_objects.written(mine.get_object(generic.Reference(n, 0, mine)))
+        == pdf_objects.written(theirs.get_object(generic.Reference(n, 0, theirs)))
+        for n in numbers
+    ]
+    assert len(same) > 40 and all(same)
+    assert 0 < len(indexed) <= 3  # once for each object stream, not for each object
+
+
+@pytest.mark.parametrize("head", [b"1 0 2", b"1 x 2 3", b"1 -5 2 3"])
+def test_a_damaged_object_stream_is_refused(head: bytes) -> None:
+    stream = generic.StreamObject(stream_data=head + b" null null")
+    stream[generic.pdf_name("/Type")] = generic.pdf_name("/ObjStm")
+    stream[generic.pdf_name("/N")] = generic.NumberObject(2)
+    stream[generic.pdf_name("/First")] = generic.NumberObject(len(head))
+    with pytest.raises((PdfError, ValueError)):
+        pdf_reader._indexed(stream)
 
 
 def test_the_size_of_a_pdf_is_limited(
