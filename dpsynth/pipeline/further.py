@@ -10,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.pipeline.package import seal
@@ -24,6 +22,7 @@ from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Assurance, Level
 from dpsynth.signing.manifest import sha256
 from dpsynth.signing.roles import Role
+from dpsynth.signing.timestamp import Authorities
 from dpsynth.verification.evidence import value_of
 from dpsynth.verification.part import INTERNAL, PUBLIC, CheckedPart, check_part
 from dpsynth.verification.report import Severity
@@ -38,8 +37,8 @@ class Trusted:
         authorities: Root certificates of time-stamping authorities.
     """
 
-    roots: Sequence[x509.Certificate]
-    authorities: Sequence[x509.Certificate] = ()
+    roots: Authorities
+    authorities: Authorities = ()
 
 
 def countersign(
