@@ -10,11 +10,12 @@ or a raw number on the certificate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dpsynth.reports import numbers, report_view, views
 from dpsynth.reports.attack_view import AttackRun, attack_report
-from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR
+from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR, anchor_of
 from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
 from jinja2 import FunctionLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -22,10 +23,15 @@ from markupsafe import Markup
 
 from dpsynth.errors import DisclosureError
 from dpsynth.evidence import PublicEvidence, PublicFact, ReleaseEvidence
+from dpsynth.signing.roles import ISSUER_ONLY, Role
 
 
-def certificate_html(evidence: PublicEvidence) -> str:
-    """Return the public certificate: two pages A4.
+def certificate_html(evidence: PublicEvidence, roles: Sequence[Role] = ISSUER_ONLY) -> str:
+    """Return the public certificate: two pages.
+
+    Args:
+        evidence: What it says.
+        roles: Who will sign it, in order; each gets a box.
 
     Raises:
         DisclosureError: The evidence is not public evidence, or one of its values is raw.
@@ -36,7 +42,8 @@ def certificate_html(evidence: PublicEvidence) -> str:
         fact = evidence.fact(name)
         if not isinstance(fact, PublicFact) or not fact.disclosure.public:
             raise DisclosureError(f"A certificate cannot hold {name!r}: it is not a public fact.")
-    return _render("certificate.html", evidence, views.certificate(evidence))
+    signers = [(role.value, anchor_of(role)) for role in roles]
+    return _render("certificate.html", evidence, views.certificate(evidence) | {"signers": signers})
 
 
 def report_html(evidence: ReleaseEvidence) -> str:

@@ -45,10 +45,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "policies": (set(), set()),
     "policy": (BASE | {"policies"}, {"rfc8785"}),
     "evidence": (BASE | {"policy"}, {"rfc8785"}),
-    # pyHanko and asn1crypto: RFC 3161 time stamps of a ledger's head.
+    # pyHanko and asn1crypto: RFC 3161 time stamps of a ledger's head. pkcs11: keys on devices.
     "signing": (
         BASE | {"policy", "evidence"},
-        {"cryptography", "rfc8785", "pyhanko", "pyhanko_certvalidator", "asn1crypto"},
+        {"cryptography", "rfc8785", "pyhanko", "pyhanko_certvalidator", "asn1crypto", "pkcs11"},
     ),
     "reports": (
         BASE | {"policy", "evidence", "signing"},

@@ -31,6 +31,16 @@ COMMANDS = {
         "release",
         "Make a signed release: reserve budget, fit, attack, judge, sign, publish.",
     ),
+    "sign": Command(
+        "dpsynth.cli.sign",
+        "sign",
+        "Sign the certificate of a bundle as the next declared signer, after verifying it.",
+    ),
+    "renew": Command(
+        "dpsynth.cli.sign",
+        "renew",
+        "Put a new archive time stamp over the documents of a bundle, before the last one expires.",
+    ),
     "verify": Command(
         "dpsynth.cli.trust",
         "verify",

@@ -47,6 +47,12 @@ _OPTIONS: Mapping[str, tuple[Any, str]] = {
     "purpose": (o.Purpose, "purpose"),
     "key": (o.Key, "key"),
     "passphrase_file": (o.PassphraseFile, "passphrase_file"),
+    "tsa": (o.Tsa, "tsa"),
+    "level": (o.Level, "level"),
+    "certificate": (o.Certificates, "certificates"),
+    "crl": (o.Crls, "crls"),
+    "role": (o.Roles, "roles"),
+    "paper": (o.Paper, "paper"),
 }
 
 

@@ -61,10 +61,7 @@ def verify(
     export: Annotated[
         Path | None, typer.Option("--export", help="Verify an exported file in place of a ledger.")
     ] = None,
-    tsa_trust: Annotated[
-        list[Path] | None,
-        typer.Option("--tsa-trust", help="Root certificate (PEM) of a time-stamping authority."),
-    ] = None,
+    tsa_trust: o.TsaTrust = None,
     json: o.Json = False,
 ) -> None:
     """Check every entry, signature and price, and compare the chain with anchors.

@@ -99,7 +99,8 @@ Jurisdiction = Annotated[str | None, typer.Option("--jurisdiction", help="Where 
 Origin = Annotated[str | None, typer.Option("--origin", help="Where the data come from.")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="What the data are for.")]
 Key = Annotated[
-    Path | None, typer.Option("--key", help="PKCS#12 file of the signer (default: trial key).")
+    Path | None,
+    typer.Option("--key", help="PKCS#12 file of the signer, or a pkcs11: URI (default: trial)."),
 ]
 PassphraseFile = Annotated[
     Path | None,
@@ -107,4 +108,30 @@ PassphraseFile = Annotated[
         "--passphrase-file",
         help="File with its passphrase (else DPSYNTH_PASSPHRASE, else a prompt).",
     ),
+]
+Tsa = Annotated[
+    str | None,
+    typer.Option("--tsa", help="URL of a time-stamping authority (RFC 3161) for the signatures."),
+]
+Level = Annotated[
+    str | None,
+    typer.Option(
+        "--level", help="PAdES level: B-B, B-T, B-LT or B-LTA (default: B-T with --tsa, else B-B)."
+    ),
+]
+Certificates = Annotated[
+    list[Path] | None,
+    typer.Option("--certificate", help="For B-LT: issuers of the signer and of the authority."),
+]
+Crls = Annotated[list[Path] | None, typer.Option("--crl", help="For B-LT: their revocation lists.")]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", help="Who signs the certificate, in order: issuer, expert, dpo."),
+]
+Paper = Annotated[
+    str | None, typer.Option("--paper", help="Pages of the documents: a4 (default) or letter.")
+]
+TsaTrust = Annotated[
+    list[Path] | None,
+    typer.Option("--tsa-trust", help="Root certificate (PEM) of a time-stamping authority."),
 ]

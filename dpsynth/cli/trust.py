@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def verify(
         list[Path],
         typer.Option("--trust", help="Root certificate (PEM) of the issuer, got by another way."),
     ],
+    tsa_trust: o.TsaTrust = None,
     ledger: Annotated[
         str | None, typer.Option("--ledger", help="Also require the ledger head to be in it.")
     ] = None,
@@ -43,13 +45,20 @@ def verify(
     Exit code 0: everything holds. 1: something does not, and the file is named. 6: time or status
     cannot be known here.
     """
-    roots, at = load_roots(trust), datetime.now(UTC)
-    listed = None if status is None else _content(status)
+    roots = load_roots(trust)
+    check = partial(
+        verify_bundle,
+        bundle,
+        roots=roots,
+        authorities=load_roots(tsa_trust) if tsa_trust else (),
+        status=None if status is None else _content(status),
+        at=datetime.now(UTC),
+    )
     if ledger is None:
-        report = verify_bundle(bundle, roots=roots, at=at, status=listed)
+        report = check()
     else:
         with read_ledger(ledger) as book:
-            report = verify_bundle(bundle, roots=roots, at=at, ledger=book, status=listed)
+            report = check(ledger=book)
     if json:
         emit_json(report.to_json())
     else:

@@ -68,10 +68,23 @@ def release(
         return run(plan, ledger=book, signer=signer, target=target, progress=_silent)
 
 
-def verify(bundle: str | Path, *, trust: Iterable[str | Path]) -> VerificationReport:
-    """Check everything that is signed in a bundle, offline, under roots that the caller trusts."""
-    roots = load_roots([Path(path) for path in trust])
-    return verify_bundle(Path(bundle), roots=roots, at=datetime.now(UTC))
+def verify(
+    bundle: str | Path, *, trust: Iterable[str | Path], tsa_trust: Iterable[str | Path] = ()
+) -> VerificationReport:
+    """Check everything that is signed in a bundle, offline, under roots that the caller trusts.
+
+    Args:
+        bundle: The bundle folder, or its public folder alone.
+        trust: Root certificates of the issuer.
+        tsa_trust: Root certificates of time-stamping authorities.
+    """
+    stamps = [Path(path) for path in tsa_trust]
+    return verify_bundle(
+        Path(bundle),
+        roots=load_roots([Path(path) for path in trust]),
+        authorities=load_roots(stamps) if stamps else (),
+        at=datetime.now(UTC),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from dpsynth.results import FALSE_POSITIVE_RATES, AttackResult, plain, rounded_u
 from dpsynth.schema.declared import Dictionary
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.manifest import sha256
+from dpsynth.signing.roles import ISSUER_ONLY
 
 
 def attack_run(
@@ -88,6 +89,7 @@ def write_attack_report(run: AttackRun, path: Path, signer: Signer | None) -> No
         title="Attack report",
         created=run.created,
         identifier=hashlib.sha256(content).digest(),
+        roles=ISSUER_ONLY if signer is not None else (),
     )
     pdf = rendered.pdf if signer is None else signed(rendered, signer, "Attack report")
     with new_bytes(path) as file:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -28,10 +29,11 @@ from dpsynth.schema.declared import ColumnDomain, Dictionary
 from dpsynth.schema.undeclared import domains_from_json, domains_to_json
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
+from dpsynth.signing.levels import BASELINE, Assurance
 from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
+from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
-from dpsynth.verification.part import SIGNATURE_FIELD
 from dpsynth.yamlfile import read_content
 
 CERTIFICATE_PAGES = 2
@@ -74,35 +76,40 @@ def discovered_domains(model: Path) -> dict[str, ColumnDomain]:
     return domains_from_json(tree, str(path))
 
 
-def write_public(folder: Path, evidence: ReleaseEvidence, signer: Signer, created: datetime) -> str:
+def write_public(
+    folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Signer, created: datetime
+) -> str:
     """Write certificate, evidence, plain sheets and manifest beside the data.
 
     Returns:
         The SHA-256 of the manifest, for the ledger.
     """
     public = folder / "public"
-    shown = evidence.public()
+    shown, roles = evidence.public(), plan.signatures.roles
     content = shown.to_bytes()
     rendered = render_pdf(
-        certificate_html(shown),
+        certificate_html(shown, roles),
         attachments=[("evidence.public.json", content, "Evidence as canonical JSON")],
         title=f"Privacy release certificate {shown['release.id']}",
         created=created,
         identifier=hashlib.sha256(content).digest(),
+        roles=roles,
+        paper=plan.signatures.paper,
     )
     if rendered.pages != CERTIFICATE_PAGES:
         raise SelfTestError(
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
             fix="Shorten titles, purpose or recipient. The budget stays spent.",
         )
-    (public / "certificate.pdf").write_bytes(signed(rendered, signer, shown["release.id"]))
+    pdf = signed(rendered, signer, shown["release.id"], roles, plan.signatures.assurance)
+    (public / "certificate.pdf").write_bytes(pdf)
     subjects = {file["name"]: file["sha256"] for file in shown["files.synthetic"]}
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
     (public / "evidence.dsse.json").write_bytes(envelope)
     for name, made in SHEETS.items():
         (public / name).write_text(made(shown), encoding="utf-8")
-    return _write_manifest(public, evidence, signer, {})
+    return _write_manifest(public, evidence, signer, _signatures(plan, roles))
 
 
 def write_internal(
@@ -133,34 +140,51 @@ def write_internal(
         title=f"Internal evidence report {evidence['release.id']}",
         created=created,
         identifier=hashlib.sha256(content).digest(),
+        paper=plan.signatures.paper,
     )
-    (internal / "report.pdf").write_bytes(signed(rendered, signer, evidence["release.id"]))
+    pdf = signed(rendered, signer, evidence["release.id"], assurance=plan.signatures.assurance)
+    (internal / "report.pdf").write_bytes(pdf)
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, evidence.predicate()), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
     # The ledger keeps this manifest's digest for ever: the nonce makes it say nothing about rows.
-    extra = {"nonce": secrets.token_hex(32)}
+    extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, ISSUER_ONLY)}
     if public_manifest is not None:
         extra["public_manifest"] = public_manifest
     return _write_manifest(internal, evidence, signer, extra)
 
 
-def signed(rendered: Rendered, signer: Signer, identity: str) -> bytes:
-    """Return a rendered document with a signature in the room that it leaves."""
-    page, *corners = rendered.signature_box
-    left, low, right, high = corners
+def signed(
+    rendered: Rendered,
+    signer: Signer,
+    identity: str,
+    roles: Sequence[Role] = ISSUER_ONLY,
+    assurance: Assurance = BASELINE,
+) -> bytes:
+    """Return a rendered document with the issuer's signature in the room that it leaves."""
     return sign_pdf(
         rendered.pdf,
         signer,
-        field_name=SIGNATURE_FIELD,
-        page_index=page,
-        box=(left, low, right, high),
-        lines=(f"Signed by {signer.name}", identity, "Verify the file: this seal is no proof."),
+        lines=seal(signer.name, identity, roles),
+        roles=roles,
+        assurance=assurance,
     )
 
 
+def seal(name: str, identity: str, roles: Sequence[Role]) -> tuple[str, ...]:
+    """Return what a seal shows; of several, each has room for two lines."""
+    lines = (f"Signed by {name}", identity, "Verify the file: this seal is no proof.")
+    return lines if len(roles) == 1 else lines[:2]
+
+
+def _signatures(plan: Plan, roles: Sequence[Role]) -> dict[str, Any]:
+    """Return what a manifest says of the signatures of its document."""
+    level = plan.signatures.assurance.level.value
+    return {"signatures": {"level": level, "roles": [role.value for role in roles]}}
+
+
 def _write_manifest(
-    folder: Path, evidence: ReleaseEvidence, signer: Signer, extra: Mapping[str, str]
+    folder: Path, evidence: ReleaseEvidence, signer: Signer, extra: Mapping[str, Any]
 ) -> str:
     predicate = {
         "release": evidence["release.id"],

@@ -12,6 +12,7 @@ from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.required import refusals, waivers_of
 from dpsynth.pipeline.settings import ReleaseSettings
+from dpsynth.pipeline.signatures import DeclaredSignatures, declared_signatures
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
@@ -31,7 +32,8 @@ from dpsynth.schema.dictionary import (
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.schema.line import FINE_CELLS
 from dpsynth.schema.undeclared import open_columns
-from dpsynth.signing.keys import Signer, load_signer, read_passphrase
+from dpsynth.signing.keys import SCHEME, Signer, load_signer, read_passphrase
+from dpsynth.signing.token import load_token_signer
 from dpsynth.signing.waiver import Waiver
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
@@ -61,6 +63,7 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     audit: AuditFact
     waivers: tuple[Waiver, ...]
+    signatures: DeclaredSignatures
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -151,6 +154,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         stages=_stages(synthesizer, codec, opened, price),
         audit=audit,
         waivers=waivers,
+        signatures=declared_signatures(settings),
     )
 
 
@@ -255,7 +259,8 @@ def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] 
         InputError: There is no key, the passphrase is wrong, or the certificate has expired.
     """
     key = settings.key or keys_folder() / "signer.p12"
-    if not key.is_file():
+    on_device = str(key).startswith(SCHEME)
+    if not on_device and not key.is_file():
         raise InputError(
             "There is no signing key.",
             where=str(key),
@@ -264,7 +269,7 @@ def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] 
     passphrase = read_passphrase(
         file=settings.passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt
     )
-    return load_signer(key, passphrase)
+    return load_token_signer(str(key), passphrase) if on_device else load_signer(key, passphrase)
 
 
 def _unit(settings: ReleaseSettings, dictionary: Dictionary) -> PrivacyUnit:

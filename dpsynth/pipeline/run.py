@@ -74,6 +74,7 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         BudgetError: The lineage cannot pay; nothing was spent.
         SpentError: Something stopped the run after the reservation; the budget is spent.
     """
+    plan.signatures.ask_authority()
     progress("Reserving the budget in the ledger")
     with reserved(plan, ledger) as reservation:
         return _run_reserved(
@@ -130,7 +131,7 @@ def _run_reserved(
         digests: dict[str, str] = {}
         if verdict.passed:
             progress("Writing and signing the certificate")
-            digests["public"] = write_public(folder, evidence, signer, created)
+            digests["public"] = write_public(folder, evidence, plan, signer, created)
         progress("Writing and signing the internal report")
         digests["internal"] = write_internal(
             folder, evidence, plan, fitted, signer, created, digests.get("public")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.signing.keys import SCHEME
 from dpsynth.yamlfile import read_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,9 +28,11 @@ _KEYS: dict[str, frozenset[str]] = {
         }
     ),
     "privacy.total": frozenset({"epsilon", "delta"}),
-    "output": frozenset({"rows", "format"}),
+    "output": frozenset({"rows", "format", "paper"}),
     "recipient": frozenset({"name", "jurisdiction"}),
-    "sign": frozenset({"key", "passphrase_file"}),
+    "sign": frozenset(
+        {"key", "passphrase_file", "tsa", "level", "certificates", "crls", "roles"}
+    ),
 }  # fmt: skip
 
 
@@ -67,8 +70,14 @@ class ReleaseSettings:
         recipient: Who receives the data.
         jurisdiction: Where the recipient is.
         purpose: What for.
-        key: PKCS#12 file of the signer, or None for the trial authority's.
+        key: PKCS#12 file of the signer, or pkcs11: URI; None takes the trial authority's.
         passphrase_file: File that holds its passphrase, or None.
+        tsa: URL of a time-stamping authority (RFC 3161), or None.
+        level: PAdES level: B-B, B-T, B-LT or B-LTA; None takes B-T with an authority, else B-B.
+        certificates: For B-LT and B-LTA: files of the issuers of signer and authority.
+        crls: For B-LT and B-LTA: files of their revocation lists.
+        roles: Who signs the certificate, in order: the issuer, then expert or dpo.
+        paper: Size of the documents' pages: a4 or letter.
     """
 
     name: str = ""
@@ -100,10 +109,16 @@ class ReleaseSettings:
     purpose: str = ""
     key: Path | None = None
     passphrase_file: Path | None = None
+    tsa: str | None = None
+    level: str | None = None
+    certificates: Sequence[Path] = ()
+    crls: Sequence[Path] = ()
+    roles: Sequence[str] = ("issuer",)
+    paper: str = "a4"
 
     def override(self, **changes: Any) -> ReleaseSettings:
-        """Return a copy where every change that is not None replaces what the file says."""
-        return replace(self, **{k: v for k, v in changes.items() if v is not None})
+        """Return a copy where every change that is given replaces what the file says."""
+        return replace(self, **{k: v for k, v in changes.items() if v is not None and v != []})
 
     def checked(self) -> ReleaseSettings:
         """Return self if it is complete and well formed.
@@ -202,6 +217,8 @@ def load_settings(path: Path) -> ReleaseSettings:
     rows = section["output"].get("rows", "auto")
 
     def file(value: Any) -> Path | None:
+        if isinstance(value, str) and value.startswith(SCHEME):
+            return Path(value)
         return None if value is None else path.parent / Path(str(value)).expanduser()
 
     return ReleaseSettings(
@@ -238,7 +255,26 @@ def load_settings(path: Path) -> ReleaseSettings:
         purpose=str(tree.get("purpose") or ""),
         key=file(sign.get("key")),
         passphrase_file=file(sign.get("passphrase_file")),
+        tsa=_text(sign.get("tsa"), "sign.tsa"),
+        level=_text(sign.get("level"), "sign.level"),
+        certificates=[path.parent / each for each in _texts(sign, "certificates")],
+        crls=[path.parent / each for each in _texts(sign, "crls")],
+        roles=_texts(sign, "roles") or ["issuer"],
+        paper=str(section["output"].get("paper", "a4")),
     )
+
+
+def _text(value: Any, where: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InputError("must be text.", where=where, fix="Put it in quotes.")
+    return value
+
+
+def _texts(section: Mapping[str, Any], key: str) -> list[str]:
+    value = section.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InputError("must be a list of texts.", where=f"sign.{key}")
+    return value
 
 
 def _profile(value: Any) -> str:

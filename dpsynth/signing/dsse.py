@@ -76,11 +76,9 @@ def sign_envelope(payload: bytes, signer: Signer) -> bytes:
     EC keys sign by ECDSA with SHA-256 (P-256) or SHA-384 (P-384), RSA keys by PKCS #1 v1.5 with
     SHA-256.
     """
-    message, key = pae(PAYLOAD_TYPE, payload), signer.private_key
-    if isinstance(key, rsa.RSAPrivateKey):
-        signature = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        signature = key.sign(message, ec.ECDSA(_hash(key.curve)))
+    key = signer.certificate.public_key()
+    wide = isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size > 256
+    signature = signer.sign(pae(PAYLOAD_TYPE, payload), "sha384" if wide else "sha256")
     return rfc8785.dumps(
         {
             "payload": _base64(payload),

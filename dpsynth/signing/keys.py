@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from dpsynth.errors import InputError
@@ -23,6 +24,18 @@ from dpsynth.signing.chain import common_name, is_authority, unsuitable
 from dpsynth.signing.trial import make_trial_keys
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class KeyElsewhere(Protocol):
+    """A private key that this program never holds."""
+
+    def sign_message(self, message: bytes, algorithm: str, public_key: object) -> bytes:
+        """Return a signature, ECDSA in DER or RSA PKCS #1 v1.5."""
+
+
+_HASHES = {"sha256": hashes.SHA256, "sha384": hashes.SHA384}
+
+SCHEME = "pkcs11:"  #: begins the URI of a key on a device, where others name a file
 
 _MAX_FILE = 1_000_000
 _KDF_ROUNDS = 300_000
@@ -34,12 +47,13 @@ class Signer:
     """A key that may sign evidence, with its certificate.
 
     Attributes:
-        private_key: EC P-256, EC P-384 or RSA of 3072 bits or more; never shown.
+        private_key: EC P-256, EC P-384 or RSA of 3072 bits or more; never shown. Or a key on a
+            device.
         certificate: The signer's certificate.
         chain: Further certificates, from the issuer upwards; may be empty.
     """
 
-    private_key: PrivateKey = field(repr=False)
+    private_key: PrivateKey | KeyElsewhere = field(repr=False)
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...] = ()
 
@@ -47,6 +61,20 @@ class Signer:
     def name(self) -> str:
         """Common name of the certificate."""
         return common_name(self.certificate)
+
+    def sign(self, message: bytes, algorithm: str) -> bytes:
+        """Return a signature of a message, ECDSA in DER or RSA PKCS #1 v1.5.
+
+        Args:
+            message: The bytes.
+            algorithm: Hash: sha256 or sha384.
+        """
+        key, hashed = self.private_key, _HASHES[algorithm]()
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            return key.sign(message, ec.ECDSA(hashed))
+        if isinstance(key, rsa.RSAPrivateKey):
+            return key.sign(message, padding.PKCS1v15(), hashed)
+        return key.sign_message(message, algorithm, self.certificate.public_key())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +184,24 @@ def load_signer(p12: Path, passphrase: bytes, *, at: datetime | None = None) -> 
     if bag.key is None or bag.cert is None:
         raise InputError("holds no private key with its certificate.", where=where)
     certificate = bag.cert.certificate
-    problem = unsuitable(certificate)
-    if problem:
-        raise InputError(f"cannot sign evidence: {problem}.", where=where)
+    check_certificate(certificate, where, at)
     if not isinstance(bag.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise InputError("holds a key of a type that cannot sign evidence.", where=where)
     if bag.key.public_key() != certificate.public_key():
         raise InputError("holds a key and a certificate that do not match.", where=where)
+    others = [additional.certificate for additional in bag.additional_certs]
+    return Signer(private_key=bag.key, certificate=certificate, chain=upwards(certificate, others))
+
+
+def check_certificate(certificate: x509.Certificate, where: str, at: datetime | None) -> None:
+    """Check that a certificate may sign evidence at a time, now by default.
+
+    Raises:
+        InputError: It may not.
+    """
+    problem = unsuitable(certificate)
+    if problem:
+        raise InputError(f"cannot sign evidence: {problem}.", where=where)
     now = at or datetime.now(UTC)
     if now > certificate.not_valid_after_utc:
         raise InputError(
@@ -176,8 +215,6 @@ def load_signer(p12: Path, passphrase: bytes, *, at: datetime | None = None) -> 
             where=where,
             fix="Check the clock of this machine.",
         )
-    others = [additional.certificate for additional in bag.additional_certs]
-    return Signer(private_key=bag.key, certificate=certificate, chain=_upwards(certificate, others))
 
 
 def read_passphrase(*, file: Path | None, env: str, prompt: Callable[[str], str] | None) -> bytes:
@@ -238,7 +275,27 @@ def load_roots(paths: Iterable[Path]) -> list[x509.Certificate]:
     return roots
 
 
-def _upwards(
+def load_crls(paths: Iterable[Path]) -> tuple[bytes, ...]:
+    """Load revocation lists from PEM or DER files; return them as DER.
+
+    Raises:
+        InputError: A file is no revocation list.
+    """
+    lists = []
+    for path in paths:
+        content = _read(path)
+        try:
+            if b"-----BEGIN" in content:
+                found = x509.load_pem_x509_crl(content)
+            else:
+                found = x509.load_der_x509_crl(content)
+        except ValueError:
+            raise InputError("is not a revocation list (PEM or DER).", where=str(path)) from None
+        lists.append(found.public_bytes(serialization.Encoding.DER))
+    return tuple(lists)
+
+
+def upwards(
     leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
     """Return the issuers of a certificate in order, as far as they are known."""

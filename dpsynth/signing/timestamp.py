@@ -25,6 +25,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.sign.timestamps import HTTPTimeStamper
+from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
 from pyhanko.sign.validation.status import TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
@@ -76,12 +77,10 @@ def request_token(message: bytes, url: str) -> bytes:
         InputError: The URL is none, the authority cannot be reached or refuses, or its answer is
             not a time stamp of these bytes.
     """
-    if not url.startswith(_SCHEMES):
-        raise InputError("must be an http or https URL.", where="--tsa")
-    stamper = HTTPTimeStamper(url, timeout=SECONDS)
+    stamper = time_stamper(url)
     digest = hashlib.sha256(message).digest()
     try:
-        with _quiet():
+        with quiet():
             found = asyncio.run(stamper.async_timestamp(digest, "sha256"))
             token = bytes(found.dump())
     except (OSError, TimeoutError, *_UNREADABLE) as error:
@@ -94,12 +93,42 @@ def request_token(message: bytes, url: str) -> bytes:
     return token
 
 
+class _Careful(HTTPTimeStamper):
+    """Takes no answer that is not a time stamp of what was asked."""
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        """Return a token; TimestampRequestError where the answer is none of these bytes."""
+        try:
+            token = await super().async_timestamp(message_digest, md_algorithm)
+            imprint = token["content"]["encap_content_info"]["content"].parsed["message_imprint"]
+            if (
+                imprint["hashed_message"].native == message_digest
+                and imprint["hash_algorithm"]["algorithm"].native == md_algorithm
+            ):
+                return token
+        except _UNREADABLE:
+            pass
+        raise TimestampRequestError("is not a time stamp of what was asked")
+
+
+def time_stamper(url: str) -> HTTPTimeStamper:
+    """Return what asks an authority for time stamps.
+
+    Raises:
+        InputError: The URL is none.
+    """
+    if not url.startswith(_SCHEMES):
+        raise InputError("must be an http or https URL.", where="--tsa")
+    return _Careful(url, timeout=SECONDS)
+
+
 def check_token(
     token: bytes,
     message: bytes,
     roots: Authorities = (),
     *,
     at: datetime | None = None,
+    crls: Sequence[bytes] = (),
 ) -> TimeStamp:
     """Return what a token says of a message.
 
@@ -108,6 +137,7 @@ def check_token(
         message: The bytes that it is to be about.
         roots: Certificates of the authorities that the reader trusts.
         at: Time for which the authority's certificate must be valid; now by default.
+        crls: Revocation lists to respect, DER; one that does not say is no objection.
 
     Raises:
         InputError: It is no time stamp, its signature does not hold, or it is about other bytes.
@@ -130,13 +160,13 @@ def check_token(
         raise _unusable("is not a time stamp (RFC 3161)") from None
     if algorithm != "sha256" or hashed != hashlib.sha256(message).digest():
         raise _unusable("is the time stamp of something else")
-    status = _validate(signed, message, roots, at)
+    status = _validate(signed, message, roots, at, crls)
     if not (status.intact and status.valid):
         raise _unusable("has a signature that does not hold")
     trust = Trust.NOT_CHECKED
     if roots:
         trust = Trust.TRUSTED if status.trusted else Trust.UNTRUSTED
-        if not status.trusted and _validate(signed, message, roots, time).trusted:
+        if not status.trusted and _validate(signed, message, roots, time, crls).trusted:
             expired = status.signing_cert.not_valid_after < (at or datetime.now(time.tzinfo))
             trust = Trust.EXPIRED if expired else Trust.UNTRUSTED
     name = status.signing_cert.subject.native.get("common_name", "")
@@ -144,18 +174,20 @@ def check_token(
 
 
 def _validate(
-    signed: Any, message: bytes, roots: Authorities, at: datetime | None
+    signed: Any, message: bytes, roots: Authorities, at: datetime | None, crls: Sequence[bytes]
 ) -> TimestampSignatureStatus:
     """Return pyHanko's verdict on a token, with these roots only and without any network."""
     context = ValidationContext(
         trust_roots=[asn1_x509.Certificate.load(root.public_bytes(Encoding.DER)) for root in roots],
+        crls=list(crls),
         allow_fetching=False,
         revocation_mode="soft-fail",
+        retroactive_revinfo=True,
         moment=at,
         time_tolerance=timedelta(0),
     )
     try:
-        with _quiet():
+        with quiet():
             found = asyncio.run(
                 validate_tst_signed_data(
                     signed, context, lambda algorithm: hashlib.new(algorithm, message).digest()
@@ -171,7 +203,7 @@ def _unusable(what: str) -> InputError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep what the parsers log off a console where no logging is set up."""
     loggers = [logging.getLogger(name) for name in ("pyhanko", "pyhanko_certvalidator")]
     handler = logging.NullHandler()

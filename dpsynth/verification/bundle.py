@@ -17,6 +17,7 @@ from cryptography import x509
 
 from dpsynth.errors import InputError, LedgerDamagedError
 from dpsynth.signing.chain import common_name
+from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST
 from dpsynth.signing.trial import is_trial
 from dpsynth.verification.evidence import disagreement, facts, value_of
@@ -39,6 +40,7 @@ def verify_bundle(
     path: Path,
     *,
     roots: Sequence[x509.Certificate],
+    authorities: Sequence[x509.Certificate] = (),
     ledger: LedgerLike | None = None,
     status: bytes | None = None,
     at: datetime | None = None,
@@ -48,6 +50,8 @@ def verify_bundle(
     Args:
         path: The bundle folder, or its ``public`` (or ``internal``) folder alone.
         roots: What the user trusts; never taken from the bundle.
+        authorities: Roots of the time-stamping authorities that the user trusts; without any, no
+            time is believed.
         ledger: A ledger that must hold the entry which the evidence names, or None.
         status: The issuer's status list, the bytes of its file, or None.
         at: Time for which certificates must be valid, with a time zone; None means now.
@@ -72,7 +76,7 @@ def verify_bundle(
     parts: dict[str, CheckedPart] = {}
     try:
         for name, folder in _folders(path, findings).items():
-            parts[name] = check_part(folder, name, roots, at)
+            parts[name] = check_part(folder, name, roots, authorities, at)
             findings += parts[name].findings
     except OSError as error:
         findings.append(
@@ -204,10 +208,14 @@ def _add_notes(part: CheckedPart, at: datetime, findings: list[Finding]) -> None
                 "tell whether it was signed while they were. Ask the issuer to sign anew.",
             )
         )
-    notes = {
-        "time_not_trusted": "The time of signing is the signer's own statement, and revocation was "
-        "not looked up: verification uses no network.",
-    }
+    notes = {}
+    if not all(by.time for by in part.signers):
+        notes["time_not_trusted"] = (
+            "The time of signing is the signer's own statement, and revocation was not looked up: "
+            "verification uses no network."
+            if not part.level.stamped
+            else "The time stamps are sound, but no authority is named as trusted (--tsa-trust)."
+        )
     if is_trial(part.path.root):
         notes["trial_authority"] = (
             f"{signer} belongs to a trial authority that its own user made: not for legal use."
@@ -226,6 +234,12 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
         found = {"signer": shown(common_name(part.certificate))}
         if part.path.root is not None:
             found["root"] = shown(common_name(part.path.root))
+        if part.level is not Level.B_B:
+            found["level"] = part.level.value
+        for by in part.signers:
+            when = f" {by.time:%Y-%m-%d %H:%M:%S} UTC" if by.time is not None else ""
+            if when or len(part.signers) > 1:
+                found[f"signed by {by.role.value}"] = f"{shown(by.name)}{when}"
         found |= facts(part.evidence)
         if part.spec is INTERNAL:
             found["status"] = shown(value_of(part.evidence, "release.status"))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dpsynth.errors import InputError
 from dpsynth.evidence import FIELDS, SCHEMA_VERSION, evidence_schema
 from dpsynth.evidence.shapes import fault
 from dpsynth.reports.claims import digests
+from dpsynth.signing.levels import Level
+from dpsynth.signing.roles import declared_roles
 from dpsynth.verification.report import shown
 
 #: Schema versions of releases that were made before this one.
@@ -41,11 +44,25 @@ def manifest_problem(predicate: Mapping[str, Any]) -> str:
             "created": str(),
             "folder": str(),
             "ledger": {"head_seq": int(), "head_digest": str(), **more},
+            "signatures": dict(),
             **extra,
         } if not more and set(extra) <= {"nonce", "public_manifest"}:
             if all(isinstance(value, str) for value in extra.values()):
-                return ""
+                return signatures_problem(predicate["signatures"])
     return "Does not say which release and ledger entry it belongs to."
+
+
+def signatures_problem(tree: Mapping[str, Any]) -> str:
+    """Say what is wrong with what a manifest says of signatures; empty if nothing is."""
+    levels = {level.value for level in Level}
+    match tree:
+        case {"level": str(level), "roles": list(roles), **more} if not more and level in levels:
+            try:
+                declared_roles(roles)
+            except (InputError, TypeError):
+                return "Names signers that do not exist."
+            return ""
+    return "Does not say who signs the document."
 
 
 def evidence_problem(tree: Mapping[str, Any], *, public: bool) -> str:

@@ -20,14 +20,17 @@ from dpsynth.evidence import PREDICATE_TYPE
 from dpsynth.reports.sheets import SHEETS
 from dpsynth.signing.chain import CertificatePath
 from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
+from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, sha256
+from dpsynth.signing.roles import Role, declared_roles
 from dpsynth.signing.statement import Statement, parse_statement
 from dpsynth.verification.evidence import evidence_problem, manifest_problem, value_of
 from dpsynth.verification.pdf import MAX_PDF, ExpectedPdf, check_pdf
+from dpsynth.verification.pdf_objects import has_prefix
+from dpsynth.verification.pdf_signers import ExpectedSigners, SignedBy
 from dpsynth.verification.report import Finding, Severity, shown
 
 EVIDENCE = "evidence.dsse.json"
-SIGNATURE_FIELD = "Issuer"
 _DATA = {"synthetic.csv", "synthetic.parquet"}
 _MODEL = {"model/model.json", "model/arrays.npz", "model/domains.json"}
 
@@ -81,6 +84,8 @@ class CheckedPart:
         certificate: The signer.
         path: Its path to a root.
         evidence: Predicate of the evidence.
+        signers: Who signed the document.
+        document_sha256: Digest of the document as it is, further signatures included.
     """
 
     name: str
@@ -92,17 +97,36 @@ class CheckedPart:
     certificate: x509.Certificate | None = None
     path: CertificatePath | None = None
     evidence: Mapping[str, Any] | None = None
+    signers: list[SignedBy] = field(default_factory=list)
+    document_sha256: str = ""
 
-    def fail(self, code: str, file: str, text: str) -> None:
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who must have signed the document."""
+        return declared_roles(self.manifest["signatures"]["roles"]) if self.manifest else ()
+
+    @property
+    def level(self) -> Level:
+        """PAdES level of the document's signatures."""
+        return Level(self.manifest["signatures"]["level"]) if self.manifest else Level.B_B
+
+    @property
+    def grows(self) -> bool:
+        """Whether further signatures or archive stamps may follow what the manifest lists."""
+        return len(self.roles) > 1 or self.level is Level.B_LTA
+
+    def fail(self, code: str, file: str, text: str, severity: Severity = Severity.INVALID) -> None:
         """Add a finding against a file of this folder."""
         where = f"{self.name}/{file}" if self.name else file
-        self.findings.append(
-            Finding(code=code, severity=Severity.INVALID, file=shown(where), text=text)
-        )
+        self.findings.append(Finding(code=code, severity=severity, file=shown(where), text=text))
 
 
 def check_part(
-    folder: Path, name: str, roots: Sequence[x509.Certificate], at: datetime
+    folder: Path,
+    name: str,
+    roots: Sequence[x509.Certificate],
+    authorities: Sequence[x509.Certificate],
+    at: datetime,
 ) -> CheckedPart:
     """Check one folder.
 
@@ -110,6 +134,7 @@ def check_part(
         folder: Where it lies.
         name: ``public`` or ``internal`` within a bundle, empty for a folder verified alone.
         roots: What the user trusts.
+        authorities: Roots of time-stamping authorities that the user trusts.
         at: Time for which certificates must be valid.
 
     Raises:
@@ -128,7 +153,7 @@ def check_part(
     elif EVIDENCE in intact:
         evidence = _open_evidence(part, folder, statement, roots, at)
         if evidence is not None and part.spec is not None and part.spec.document in intact:
-            _check_document(part, folder, statement, evidence, roots)
+            _check_document(part, folder, statement, evidence, (roots, authorities, at))
     return part
 
 
@@ -192,7 +217,7 @@ def _compare(
             except OSError as error:
                 part.fail("file_unreadable", name, f"Cannot be read ({type(error).__name__}).")
                 continue
-            if found == digest:
+            if found == digest or _grown(part, folder, name, digest):
                 intact.add(name)
             else:
                 part.fail("file_changed", name, "Is not the file that was signed.")
@@ -272,32 +297,54 @@ def _check_subjects(part: CheckedPart, evidence: Statement, manifest: Statement)
             part.fail("data_differs", name, "Is not the data that the evidence is about.")
 
 
+def _grown(part: CheckedPart, folder: Path, name: str, digest: str) -> bool:
+    """Say whether a file is the document that was listed, with something signed after it."""
+    if part.spec is None or name != part.spec.document or not part.grows:
+        return False
+    content = _read(part, folder, name, MAX_PDF)
+    return content is not None and has_prefix(content, digest)
+
+
 def _check_document(
     part: CheckedPart,
     folder: Path,
     manifest: Statement,
     evidence: Statement,
-    roots: Sequence[x509.Certificate],
+    trust: tuple[Sequence[x509.Certificate], Sequence[x509.Certificate], datetime],
 ) -> None:
     if part.spec is None or part.certificate is None or part.path is None:
         return
     content = _read(part, folder, part.spec.document, MAX_PDF)
     if content is None:
         return
-    if hashlib.sha256(content).hexdigest() != manifest.subjects[part.spec.document]:
+    digest = manifest.subjects[part.spec.document]
+    part.document_sha256 = hashlib.sha256(content).hexdigest()
+    if part.document_sha256 != digest and not (part.grows and has_prefix(content, digest)):
         part.fail("file_changed", part.spec.document, "Changed while it was read.")
         return
-    expected = ExpectedPdf(
-        field=SIGNATURE_FIELD,
-        attachment=part.spec.attachment,
-        content=rfc8785.dumps(dict(evidence.predicate)),
-        unsigned_sha256=evidence.subjects.get(part.spec.unsigned, ""),
-        certificate=part.certificate,
-        roots=roots,
-        moment=part.path.moment,
+    roots, authorities, at = trust
+    found = check_pdf(
+        content,
+        ExpectedPdf(
+            attachment=part.spec.attachment,
+            content=rfc8785.dumps(dict(evidence.predicate)),
+            unsigned_sha256=evidence.subjects.get(part.spec.unsigned, ""),
+            signers=ExpectedSigners(
+                roles=part.roles,
+                level=part.level,
+                certificate=part.certificate,
+                roots=roots,
+                authorities=authorities,
+                moment=part.path.moment,
+                at=at,
+            ),
+        ),
     )
-    for code, text in check_pdf(content, expected):
+    for code, text in found.problems:
         part.fail(code, part.spec.document, text)
+    for code, text in found.unknown:
+        part.fail(code, part.spec.document, text, Severity.UNKNOWN)
+    part.signers = found.signers
 
 
 def _read(part: CheckedPart, folder: Path, name: str, limit: int) -> bytes | None:

@@ -261,8 +261,9 @@ def test_the_attachment_is_there_once(
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_signature_box_lies_on_its_page(name: str, documents: dict[str, Rendered]) -> None:
     rendered = documents[name]
-    page, x1, y1, x2, y2 = rendered.signature_box
-    assert page == 1 if name.endswith("certificate") else 0 < page < rendered.pages
+    [field] = rendered.fields
+    x1, y1, x2, y2 = field.box
+    assert field.page == 1 if name.endswith("certificate") else 0 < field.page < rendered.pages
     assert 40 < x1 < x2 < 555 and 30 < y1 < y2 < 812
     assert x2 - x1 > 150 and y2 - y1 > 50
 
@@ -339,7 +340,14 @@ def test_every_sentence_of_the_catalogue_is_used() -> None:
     folder = Path(text.__file__).parent
     sources = [*folder.glob("*.py"), *(folder / "templates").glob("*.html")]
     code = "".join(path.read_text() for path in sources)
-    chosen = {"status", "treatment", "role", "counts", "glossary"}  # looked up by machine value
+    chosen = {
+        "status",
+        "treatment",
+        "role",
+        "counts",
+        "glossary",
+        "signer",
+    }  # looked up by machine value
     chosen |= {"attack_outcome", "attack_table", "knowledge"}
     built = ("_add_remove", "_replace_one", "way1", "way2", "way3", "statement_", "ctx_", "s_")
     for section, entries in text.catalogue().items():

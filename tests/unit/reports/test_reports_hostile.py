@@ -64,9 +64,10 @@ def hostile_values(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_text_keeps_the_certificate_at_two_pages(kind: str) -> None:
     rendered = make(sample.build(hostile_values(HOSTILE[kind])), "certificate")
-    page, x1, y1, x2, y2 = rendered.signature_box
+    [field] = rendered.fields
+    x1, y1, x2, y2 = field.box
     assert rendered.pages == 2
-    assert page == 1
+    assert field.page == 1
     assert 0 < x1 < x2 < 596 and 30 < y1 < y2 < 842
     with pikepdf.open(io.BytesIO(rendered.pdf)) as pdf:
         fonts = {str(f.BaseFont) for p in pdf.pages for f in p.Resources.Font.values()}

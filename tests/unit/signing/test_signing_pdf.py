@@ -7,17 +7,19 @@ import io
 import shutil
 import socket
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pikepdf
 import pytest
-import weasyprint
+from dpsynth.reports.pdf import render_pdf
 from dpsynth.reports.sign import sign_pdf
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 
+from dpsynth.errors import SelfTestError
 from dpsynth.signing.keys import Signer, init_trial_authority, load_signer
+from dpsynth.signing.roles import Role
 
 LINES = ["Signed by Hospital (TRIAL), 100 %", "REL-1 %(ts)s", "The seal is no proof."]
 
@@ -32,20 +34,18 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 @pytest.fixture(scope="module")
 def unsigned() -> bytes:
-    html = "<html lang=en><head><title>t</title></head><body><p>one<p style='break-before:page'>two"
-    pdf = weasyprint.HTML(string=html).write_pdf(pdf_variant="pdf/a-3a")
-    assert isinstance(pdf, bytes)
-    return pdf
+    return render_pdf(
+        "<html lang=en><head><title>t</title></head><body><p>one"
+        "<p id=signature-box style='break-before:page;width:320px;height:66px'></p>",
+        attachments=[],
+        title="t",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        identifier=b"1",
+    ).pdf
 
 
-def sign(unsigned: bytes, signer: Signer, **change: Any) -> bytes:
-    values: dict[str, Any] = {
-        "field_name": "Issuer",
-        "page_index": 1,
-        "box": (60.5, 60.5, 300.25, 110.0),
-        "lines": LINES,
-    }
-    return sign_pdf(unsigned, signer, **values | change)
+def sign(unsigned: bytes, signer: Signer) -> bytes:
+    return sign_pdf(unsigned, signer, lines=LINES)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,8 @@ def test_the_seal_is_on_its_page_and_embeds_its_font(signed: bytes) -> None:
     with pikepdf.open(io.BytesIO(signed)) as document:
         assert "/Annots" not in document.pages[0]
         (field,) = document.pages[1].Annots
-        assert [float(x) for x in field.Rect] == pytest.approx([60.5, 60.5, 300.25, 110], abs=0.51)
+        left, low, right, high = map(float, field.Rect)
+        assert (right - left, high - low) == pytest.approx((240, 49.5), abs=0.51)
         assert str(field.TU) == "Signature of the issuer"
         fonts = [
             descendant.FontDescriptor
@@ -108,32 +109,12 @@ def test_the_lines_are_shown_as_they_are(signed: bytes, tmp_path: Path) -> None:
     assert all(line in text for line in LINES)
 
 
-def test_a_field_that_is_there_already_is_used(unsigned: bytes, signer: Signer) -> None:
-    with pikepdf.open(io.BytesIO(unsigned)) as document:
-        page = document.pages[0]
-        field = document.make_indirect(
-            pikepdf.Dictionary(
-                Type=pikepdf.Name.Annot,
-                Subtype=pikepdf.Name.Widget,
-                FT=pikepdf.Name.Sig,
-                T="Issuer",
-                TU="Made before",
-                F=132,
-                Rect=[10, 10, 200, 60],
-                P=page.obj,
-            )
-        )
-        page.Annots = pikepdf.Array([field])
-        document.Root.AcroForm = document.make_indirect(
-            pikepdf.Dictionary(Fields=pikepdf.Array([field]), SigFlags=3)
-        )
-        out = io.BytesIO()
-        document.save(out)
-    with pikepdf.open(io.BytesIO(sign(out.getvalue(), signer))) as document:
-        (field,) = document.Root.AcroForm.Fields
-        assert str(field.TU) == "Made before"
-        assert "/V" in field
-        assert "/Annots" not in document.pages[1]
+def test_a_field_is_never_made_by_signing(unsigned: bytes, signer: Signer) -> None:
+    """Such a field would have no description and no place in the structure (PDF/UA)."""
+    with pytest.raises(SelfTestError, match="no empty field"):
+        sign_pdf(unsigned, signer, lines=LINES, role=Role.DPO)
+    with pytest.raises(SelfTestError, match="no empty field"):
+        sign(sign(unsigned, signer), signer)
 
 
 def test_no_network_is_used(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import weasyprint
 from cryptography import x509
+from dpsynth.reports.pdf import anchor_of, render_pdf
 from dpsynth.reports.sheets import SHEETS
 from dpsynth.reports.sign import sign_pdf
 
@@ -20,9 +21,8 @@ from dpsynth.results import Disclosure
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer, init_trial_authority, load_roots, load_signer
 from dpsynth.signing.manifest import MANIFEST, manifest_statement
+from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.signing.statement import statement
-
-FIELD = "Issuer"
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,24 @@ def make_issuer(folder: Path, name: str, days: int = 30) -> Issuer:
     return Issuer(load_signer(made.signer, b"secret"), load_roots([made.root]))
 
 
-def render(name: str, content: bytes, body: str = "Certificate") -> bytes:
-    stamp = datetime(2026, 1, 1, tzinfo=UTC)
-    attachment = weasyprint.Attachment(
-        string=content, name=name, created=stamp, modified=stamp, relationship="Data"
+def render(
+    name: str, content: bytes, body: str = "Certificate", roles: Sequence[Role] = ISSUER_ONLY
+) -> bytes:
+    boxes = "".join(
+        f"<p id={anchor_of(role)} style='width:320px;height:66px'></p>" for role in roles
     )
-    html = f"<html lang=en><head><title>t</title></head><body><h1>{body}</h1></body></html>"
-    pdf = weasyprint.HTML(string=html).write_pdf(pdf_variant="pdf/a-3a", attachments=[attachment])
-    assert isinstance(pdf, bytes)
-    return pdf
+    return render_pdf(
+        f"<html lang=en><head><title>t</title></head><body><h1>{body}</h1>{boxes}</body></html>",
+        attachments=[(name, content, "Evidence")],
+        title="t",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        identifier=b"1",
+        roles=roles,
+    ).pdf
 
 
-def signed(unsigned: bytes, signer: Signer, field: str = FIELD) -> bytes:
-    return sign_pdf(
-        unsigned,
-        signer,
-        field_name=field,
-        page_index=0,
-        box=(60.0, 60.0, 300.0, 110.0),
-        lines=["Signed by the test", "100 % test"],
-    )
+def signed(unsigned: bytes, signer: Signer, **how: Any) -> bytes:
+    return sign_pdf(unsigned, signer, lines=["Signed by the test", "100 % test"], **how)
 
 
 def least(shape: Shape, text: str) -> Any:
@@ -110,6 +108,7 @@ def write_manifest(folder: Path, signer: Signer, **changes: Any) -> str:
         "created": "2026-01-01T00:00:00Z",
         "folder": folder.name,
         "ledger": {"head_seq": 7, "head_digest": "ab" * 32},
+        "signatures": {"level": "B-B", "roles": ["issuer"]},
     }
     content = sign_envelope(manifest_statement(folder, predicate | changes), signer)
     (folder / MANIFEST).write_bytes(content)

@@ -11,16 +11,21 @@ from pathlib import Path
 
 import pikepdf
 import pytest
-from bundle_builder import FIELD, Issuer, render, signed, write_manifest
+from bundle_builder import Issuer, render, signed, write_manifest
 from dpsynth.reports import sign as sign_module
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
+from dpsynth.signing.levels import Level
+from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.verification import pdf as pdf_module
-from dpsynth.verification import verify_bundle
+from dpsynth.verification import pdf_objects, pdf_reader, verify_bundle
 from dpsynth.verification.pdf import ExpectedPdf, check_pdf
+from dpsynth.verification.pdf_signers import ExpectedSigners
 
 EVIDENCE = b'{"epsilon":"1"}'
 NAME = "evidence.public.json"
@@ -38,19 +43,25 @@ def pdf(unsigned: bytes, issuer: Issuer) -> bytes:
 
 @pytest.fixture(scope="module")
 def expected(unsigned: bytes, issuer: Issuer) -> ExpectedPdf:
+    now = datetime.now(UTC)
     return ExpectedPdf(
-        field=FIELD,
         attachment=NAME,
         content=EVIDENCE,
         unsigned_sha256=hashlib.sha256(unsigned).hexdigest(),
-        certificate=issuer.signer.certificate,
-        roots=issuer.roots,
-        moment=datetime.now(UTC),
+        signers=ExpectedSigners(
+            roles=ISSUER_ONLY,
+            level=Level.B_B,
+            certificate=issuer.signer.certificate,
+            roots=issuer.roots,
+            authorities=[],
+            moment=now,
+            at=now,
+        ),
     )
 
 
 def codes(content: bytes, expected: ExpectedPdf) -> set[str]:
-    return {code for code, _ in check_pdf(content, expected)}
+    return {code for code, _ in check_pdf(content, expected).problems}
 
 
 def updated(writer: IncrementalPdfFileWriter) -> bytes:
@@ -88,7 +99,7 @@ def second_signature(pdf: bytes, issuer: Issuer) -> bytes:
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     signer = Careless(
         PdfSignatureMetadata(field_name="Second"),
-        signer=sign_module._pyhanko_signer(issuer.signer),
+        signer=sign_module._AnySigner(issuer.signer),
         new_field_spec=fields.SigFieldSpec("Second"),
     )
     return sign_module.in_own_loop(signer.async_sign_pdf(writer)).getvalue()
@@ -102,7 +113,9 @@ def rewritten(pdf: bytes) -> bytes:
 
 
 def test_an_honest_pdf_has_no_problem(pdf: bytes, expected: ExpectedPdf) -> None:
-    assert check_pdf(pdf, expected) == []
+    found = check_pdf(pdf, expected)
+    assert (found.problems, found.unknown) == ([], [])
+    assert [(by.role, by.time) for by in found.signers] == [(Role.ISSUER, None)]
 
 
 def test_an_attachment_swapped_by_an_update(pdf: bytes, expected: ExpectedPdf) -> None:
@@ -110,11 +123,15 @@ def test_an_attachment_swapped_by_an_update(pdf: bytes, expected: ExpectedPdf) -
     assert forged.startswith(pdf)
     with pikepdf.open(io.BytesIO(forged)) as document:  # what a reader would show
         assert document.attachments[NAME].get_file().read_bytes() != EVIDENCE
-    assert codes(forged, expected) == {"pdf_changed", "pdf_signature"}
+    assert codes(forged, expected) == {
+        "pdf_changed",
+        "pdf_attachment_swapped",
+        "pdf_signature",
+    }
 
 
 def test_a_page_drawn_over(pdf: bytes, expected: ExpectedPdf) -> None:
-    assert codes(red_box(pdf), expected) == {"pdf_changed", "pdf_signature"}
+    assert codes(red_box(pdf), expected) == {"pdf_changed", "pdf_page_changed", "pdf_signature"}
 
 
 @pytest.mark.parametrize("junk", [b"x", b"\n", b"\n%%EOF\n", b"%" + b"A" * 5000])
@@ -135,13 +152,15 @@ def test_a_second_signature(pdf: bytes, expected: ExpectedPdf, issuer: Issuer) -
 
 
 def test_another_field(unsigned: bytes, expected: ExpectedPdf, issuer: Issuer) -> None:
-    assert codes(signed(unsigned, issuer.signer, "Other"), expected) == {"pdf_fields"}
+    other = render(NAME, EVIDENCE, roles=(Role.ISSUER, Role.DPO))
+    assert {"pdf_fields"} <= codes(signed(other, issuer.signer), expected)
 
 
 def test_another_signer(unsigned: bytes, expected: ExpectedPdf, stranger: Issuer) -> None:
     forged = signed(unsigned, stranger.signer)
-    assert codes(forged, expected) == {"pdf_other_signer", "pdf_signature"}
-    trusting = replace(expected, roots=[*expected.roots, *stranger.roots])
+    assert codes(forged, expected) == {"pdf_other_signer", "pdf_signer_untrusted"}
+    roots = [*expected.signers.roots, *stranger.roots]
+    trusting = replace(expected, signers=replace(expected.signers, roots=roots))
     assert codes(forged, trusting) == {"pdf_other_signer"}
 
 
@@ -167,7 +186,9 @@ def test_a_weaker_kind_of_signature(
 ) -> None:
     kind = {"subfilter": fields.SigSeedSubFilter.PADES, "md_algorithm": "sha256"} | metadata
     monkeypatch.setattr(
-        sign_module, "_baseline_b", lambda name: PdfSignatureMetadata(field_name=name, **kind)
+        sign_module,
+        "metadata",
+        lambda name, *_, **__: PdfSignatureMetadata(field_name=name, **kind),
     )
     assert codes(signed(unsigned, issuer.signer), expected) == {"pdf_not_certified"}
 
@@ -220,14 +241,42 @@ def test_rubbish(content: bytes, expected: ExpectedPdf) -> None:
 def test_a_bomb_in_an_attachment_is_not_unpacked(
     expected: ExpectedPdf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf_module, "MAX_ATTACHMENT", 1000)
+    monkeypatch.setattr(pdf_objects, "MAX_ATTACHMENT", 1000)
     stream = generic.StreamObject(encoded_data=zlib.compress(b"0" * 1001))
     stream["/Filter"] = generic.pdf_name("/FlateDecode")
     with pytest.raises(ValueError, match="too large"):
-        pdf_module._decoded(stream)
+        pdf_objects.decoded(stream)
     stream["/Filter"] = generic.ArrayObject([generic.pdf_name("/FlateDecode")] * 2)
     with pytest.raises(ValueError, match="filter"):
-        pdf_module._decoded(stream)
+        pdf_objects.decoded(stream)
+
+
+def test_the_indexed_reader_reads_what_pyhanko_reads(
+    pdf: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed: list[object] = []
+    build = pdf_reader._indexed
+    monkeypatch.setattr(pdf_reader, "_indexed", lambda s: indexed.append(s) or build(s))
+    mine, theirs = pdf_reader.IndexedReader(pdf), PdfFileReader(io.BytesIO(pdf))
+    revisions = range(theirs.xrefs.total_revisions)
+    numbers = {r.idnum for each in revisions for r in theirs.xrefs.explicit_refs_in_revision(each)}
+    same = [
+        pdf_objects.written(mine.get_object(generic.Reference(n, 0, mine)))
+        == pdf_objects.written(theirs.get_object(generic.Reference(n, 0, theirs)))
+        for n in numbers
+    ]
+    assert len(same) > 40 and all(same)
+    assert 0 < len(indexed) <= 3  # once for each object stream, not for each object
+
+
+@pytest.mark.parametrize("head", [b"1 0 2", b"1 x 2 3", b"1 -5 2 3"])
+def test_a_damaged_object_stream_is_refused(head: bytes) -> None:
+    stream = generic.StreamObject(stream_data=head + b" null null")
+    stream[generic.pdf_name("/Type")] = generic.pdf_name("/ObjStm")
+    stream[generic.pdf_name("/N")] = generic.NumberObject(2)
+    stream[generic.pdf_name("/First")] = generic.NumberObject(len(head))
+    with pytest.raises((PdfError, ValueError)):
+        pdf_reader._indexed(stream)
 
 
 def test_the_size_of_a_pdf_is_limited(

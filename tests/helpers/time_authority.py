@@ -25,6 +25,7 @@ class Authority:
     """An authority: its root certificate, its stamper, and the requests that it got."""
 
     root: x509.Certificate
+    root_key: rsa.RSAPrivateKey
     stamper: DummyTimeStamper
     asked: list[bytes] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class Authority:
             asn1_x509.Certificate.load(leaf.public_bytes(Encoding.DER)),
             asn1_keys.PrivateKeyInfo.load(secret),
         )
-        return cls(root, stamper)
+        return cls(root, root_key, stamper)
 
     def pem(self) -> bytes:
         """Return the root certificate."""

@@ -1,0 +1,170 @@
+"""What is signed after a release: the next declared signer, and the renewal of archive stamps.
+
+Both append to a document and change no byte of it, so the issuer's manifest, and the ledger that
+holds its digest, stay as they are. Never true here: a signature under something that was not
+verified first, or a file that is worse than the one it replaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dpsynth.errors import InputError, SelfTestError
+from dpsynth.pipeline.package import seal
+from dpsynth.reports.sign import renew_archive, sign_pdf
+from dpsynth.signing.keys import Signer
+from dpsynth.signing.levels import Assurance, Level
+from dpsynth.signing.manifest import sha256
+from dpsynth.signing.roles import Role
+from dpsynth.signing.timestamp import Authorities
+from dpsynth.verification.evidence import value_of
+from dpsynth.verification.part import INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verification.report import Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """What the person who runs the command trusts.
+
+    Attributes:
+        roots: Root certificates of signers.
+        authorities: Root certificates of time-stamping authorities.
+    """
+
+    roots: Authorities
+    authorities: Authorities = ()
+
+
+def countersign(
+    bundle: Path, *, role: Role, signer: Signer, assurance: Assurance, trusted: Trusted
+) -> tuple[Role, ...]:
+    """Sign a bundle's certificate in the field of a role, after verifying everything public.
+
+    Args:
+        bundle: The bundle folder, or its public folder alone.
+        role: The next declared role.
+        signer: Who signs.
+        assurance: What the signature needs; its level must be the document's.
+        trusted: What the earlier signatures must lead to.
+
+    Returns:
+        The roles that have still to sign.
+
+    Raises:
+        InputError: It is not this role's turn, or something in the bundle does not hold.
+    """
+    folder = bundle / PUBLIC.folder if (bundle / PUBLIC.folder).is_dir() else bundle
+    path = folder / PUBLIC.document
+
+    def sign(part: CheckedPart, document: bytes) -> bytes:
+        waiting = part.roles[len(part.signers) :]
+        if not waiting or waiting[0] is not role:
+            whose = f"It is the turn of the {waiting[0].words}" if waiting else "Everybody signed"
+            raise InputError(f"{whose}; the {role.words} cannot sign now.", where=str(path))
+        if assurance.level is not part.level:
+            raise InputError(
+                f"The issuer declared level {part.level}, not {assurance.level}.",
+                where="--level",
+                fix="Name a time-stamping authority with --tsa where the level needs one.",
+            )
+        identity = str(value_of(part.evidence or {}, "release.id"))
+        return sign_pdf(
+            document,
+            signer,
+            lines=seal(signer.name, identity, part.roles),
+            role=role,
+            roles=part.roles,
+            assurance=assurance,
+        )
+
+    part = _append(folder, sign, trusted)
+    return part.roles[len(part.signers) :]
+
+
+def renew(bundle: Path, *, assurance: Assurance, trusted: Trusted) -> tuple[Path, ...]:
+    """Put a new archive time stamp over every document of a bundle at level B-LTA.
+
+    Args:
+        bundle: The bundle folder, or one of its two folders.
+        assurance: The authority, and certificates and revocation lists of the last one.
+        trusted: What all signatures and stamps must lead to.
+
+    Returns:
+        The documents that were renewed.
+
+    Raises:
+        InputError: A document has no archive stamp, or something does not hold.
+    """
+
+    def stamp(part: CheckedPart, document: bytes) -> bytes:
+        if part.level is not Level.B_LTA:
+            raise InputError(f"is of level {part.level}: only B-LTA is renewed.", where=str(bundle))
+        return renew_archive(document, assurance)
+
+    names = (PUBLIC.folder, INTERNAL.folder)
+    folders = [bundle / name for name in names if (bundle / name).is_dir()] or [bundle]
+    renewed = []
+    for folder in folders:
+        part = _append(folder, stamp, trusted)
+        renewed.append(folder / (part.spec.document if part.spec else ""))
+    return tuple(renewed)
+
+
+def _append(
+    folder: Path, grow: Callable[[CheckedPart, bytes], bytes], trusted: Trusted
+) -> CheckedPart:
+    """Verify a folder, replace its document by a longer one, and verify again."""
+    part = _verified(folder, trusted)
+    if part.spec is None:
+        raise InputError("is not a folder of a bundle.", where=str(folder))
+    path = folder / part.spec.document
+    before = path.read_bytes()
+    if hashlib.sha256(before).hexdigest() != part.document_sha256:
+        raise InputError("changed while it was read.", where=str(path))
+    longer = grow(part, before)
+    _replace(path, longer)
+    try:
+        after = _verified(folder, trusted)
+        if sha256(path) != hashlib.sha256(longer).hexdigest():
+            raise SelfTestError(f"{path.name} is not what was written.")
+    except (InputError, SelfTestError):
+        _replace(path, before)
+        raise
+    return after
+
+
+def _verified(folder: Path, trusted: Trusted) -> CheckedPart:
+    """Return a folder in which everything holds; only later signers may be missing."""
+    try:
+        part = check_part(folder, "", trusted.roots, trusted.authorities, datetime.now(UTC))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}).", where=str(folder)) from None
+    for finding in part.findings:
+        if finding.severity is not Severity.NOTE and finding.code != "pdf_signer_missing":
+            raise InputError(
+                f"{finding.text} [{finding.code}]",
+                where=finding.file,
+                fix="Nothing was signed. `dpsynth verify` tells everything that does not hold.",
+            )
+    return part
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a whole new file in the place of another, durably."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({type(error).__name__}).", where=str(path)) from None
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""Who signs a document, in which order, and what each signature locks.
+
+The issuer comes first and certifies (ISO 32000-1, 12.8.2.2); further named signers follow in the
+order that was declared, each in a field that was laid out before the first signature. The last one
+locks everything. Never true here: a signer that a document leaves no field for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dpsynth.errors import InputError
+
+
+class Role(StrEnum):
+    """A part that somebody signs in."""
+
+    ISSUER = "issuer"
+    EXPERT = "expert"
+    DPO = "dpo"
+
+    @property
+    def field(self) -> str:
+        """Name of the signature field."""
+        return _FIELDS[self]
+
+    @property
+    def words(self) -> str:
+        """The role in words."""
+        return _WORDS[self]
+
+
+_FIELDS = {Role.ISSUER: "Issuer", Role.EXPERT: "Expert", Role.DPO: "DPO"}
+_WORDS = {
+    Role.ISSUER: "issuer",
+    Role.EXPERT: "expert",
+    Role.DPO: "data protection officer",
+}
+
+ISSUER_ONLY = (Role.ISSUER,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldLock:
+    """What a signature locks, beside what a certification forbids.
+
+    Attributes:
+        fields: Names of the fields that may not change any more; empty means every field.
+        nothing_more: Whether nothing at all may change after this signature.
+    """
+
+    fields: tuple[str, ...] = ()
+    nothing_more: bool = False
+
+
+def declared_roles(names: Sequence[str]) -> tuple[Role, ...]:
+    """Return the roles of a declaration.
+
+    Raises:
+        InputError: A role is not known or named twice, or the issuer is not the first.
+    """
+    known = {role.value: role for role in Role}
+    roles = tuple(known[name] for name in names if name in known)
+    if len(roles) != len(names) or len(set(roles)) != len(roles) or roles[:1] != ISSUER_ONLY:
+        raise InputError(
+            "must name the issuer first, and then further roles, each once.",
+            where="sign.roles",
+            fix=f"Known: {', '.join(known)}. For example [issuer, dpo].",
+        )
+    return roles
+
+
+def lock_of(roles: Sequence[Role], role: Role) -> FieldLock | None:
+    """Return what the signature of a role locks; None where the certification says it all."""
+    if len(roles) == 1:
+        return None
+    if role is roles[-1]:
+        return FieldLock(nothing_more=True)
+    return FieldLock(fields=tuple(each.field for each in roles[: roles.index(role) + 1]))

@@ -1,0 +1,64 @@
+"""What an update after the first signature did to a document, named for a person.
+
+Readers show the newest revision. Common tools call the old signature valid beside it, so the
+revision that was signed is compared with the newest here: attached files, pages, catalog. Only what
+further signatures and archive time stamps need may differ.
+
+Not the judge of all updates: pyHanko's difference analysis is, in
+:mod:`dpsynth.verification.pdf_signers`. This one gives the name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from dpsynth.verification.pdf_objects import attachments, decoded, entry, items, written
+
+# Form (values of fields), security store, metadata (date of change), and the versions they need.
+_MAY_DIFFER = {"/AcroForm", "/DSS", "/Metadata", "/Extensions", "/Version"}
+_MAX_PAGES = 1000
+
+
+def changes(reader: PdfFileReader, revision: int) -> list[tuple[str, str]]:
+    """Return (code, sentence) of each kind of change since a revision, nothing if there is none."""
+    before, after = reader.get_historical_resolver(revision).root, reader.root
+    found = []
+    if _files(before) != _files(after):
+        found.append(
+            ("pdf_attachment_swapped", "An attached file was swapped after the issuer signed.")
+        )
+    if _pages(before) != _pages(after):
+        found.append(("pdf_page_changed", "A page was drawn over after the issuer signed."))
+    if _catalog(before) != _catalog(after):
+        found.append(
+            ("pdf_catalog_changed", "Language, tags or other entries of the document were changed.")
+        )
+    return found
+
+
+def _files(root: Any) -> list[tuple[str, bytes]]:
+    return [(name, decoded(spec["/EF"]["/F"])) for name, spec in attachments(root)]
+
+
+def _pages(root: Any) -> list[list[bytes]]:
+    """Return each page without its annotations, with the content that it draws."""
+    found: list[list[bytes]] = []
+    waiting = [root["/Pages"]]
+    while waiting:
+        node = waiting.pop()
+        if len(found) > _MAX_PAGES:
+            raise ValueError("too many pages")
+        if "/Kids" in node:
+            waiting += reversed(items(node["/Kids"]))
+            continue
+        content = entry(node, "/Contents", [])
+        streams = items(content) if isinstance(content, list) else [content]
+        parts = [written(node.raw_get(key)) for key in sorted(node) if key != "/Annots"]
+        found.append(parts + [bytes(stream.encoded_data) for stream in streams])
+    return found
+
+
+def _catalog(root: Any) -> dict[str, bytes]:
+    return {key: written(root.raw_get(key)) for key in root if key not in _MAY_DIFFER}

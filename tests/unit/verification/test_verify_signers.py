@@ -1,0 +1,324 @@
+"""Honest files of every level and number of signers; tampered ones, each with its code."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import conformance
+import pikepdf
+import pytest
+from certificates import CertificateAuthority, revocation_list
+from cryptography.hazmat.primitives.serialization import Encoding
+from dpsynth.reports import pdf as pdf_room
+from dpsynth.reports.sign import renew_archive
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from signed_files import ALL, TWO, Signed, World, kinds_of
+from time_authority import Authority, serving
+
+from dpsynth.errors import InputError
+from dpsynth.signing.levels import Level
+from dpsynth.signing.roles import ISSUER_ONLY, FieldLock, Role
+from dpsynth.verification.pdf import ExpectedPdf, check_pdf
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    time = Authority.make("Time")
+    with serving(time) as url:
+        yield World(CertificateAuthority.make("Hospital root"), time, url)
+
+
+@pytest.fixture(scope="module")
+def full(world: World) -> Signed:
+    """Issuer and data protection officer at B-LTA: the file that most attacks start from."""
+    return world.make(TWO, Level.B_LTA)
+
+
+def codes(content: bytes, expected: ExpectedPdf) -> set[str]:
+    return {code for code, _ in check_pdf(content, expected).problems}
+
+
+def updated(pdf: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    change(writer)
+    out = io.BytesIO()
+    writer.write(out)
+    assert out.getvalue().startswith(pdf)
+    return out.getvalue()
+
+
+# Honest files
+
+
+@pytest.mark.parametrize("roles", [ISSUER_ONLY, TWO, ALL], ids=["one", "two", "three"])
+@pytest.mark.parametrize("level", list(Level))
+def test_no_false_alarm(world: World, level: Level, roles: tuple[Role, ...]) -> None:
+    """Twelve files; each kind of key (RSA-3072, P-256, P-384) meets each level and each number."""
+    made = world.make(roles, level, kind=kinds_of(level, len(roles)))
+    found = check_pdf(made.pdf, made.expected)
+    assert (found.problems, found.unknown) == ([], [])
+    assert [by.role for by in found.signers] == list(roles)
+    assert all((by.time is not None) is level.stamped for by in found.signers)
+    report = conformance.check(made.pdf)
+    assert len(report.ran) >= 24 and report.problems == ()
+
+
+def test_the_same_words_without_a_trusted_authority(full: Signed) -> None:
+    found = check_pdf(full.pdf, full.expecting(authorities=[]))
+    assert (found.problems, found.unknown) == ([], [])
+    assert [by.time for by in found.signers] == [None, None]
+
+
+def test_after_the_certificates_expired(world: World) -> None:
+    """A trusted time proves that a signature is older than the expiry; without one nobody knows."""
+    later = timedelta(days=100)  # signers are valid for 30 days, the time authority for 365
+    stamped = world.make(TWO, Level.B_T)
+    at = stamped.expected.signers.at + later
+    found = check_pdf(stamped.pdf, stamped.expecting(at=at))
+    assert (found.problems, found.unknown) == ([], [])
+    plain = world.make(TWO, Level.B_B)
+    found = check_pdf(plain.pdf, plain.expecting(at=at))
+    assert [code for code, _ in found.unknown] == ["certificate_time"] and not found.problems
+    at += timedelta(days=365)
+    found = check_pdf(stamped.pdf, stamped.expecting(at=at))
+    assert {code for code, _ in found.unknown} >= {"time_expired"} and not found.problems
+
+
+def test_an_archive_stamp_is_renewed(world: World, full: Signed) -> None:
+    """By another authority; the first one's own certificate may then expire."""
+    other = Authority.make("Newer")
+    newer = revocation_list(other.root, other.root_key)
+    given = world.assurance(Level.B_LTA)
+    with serving(other) as url:
+        assurance = replace(
+            given,
+            tsa=url,
+            certificates=(*given.certificates, other.root),
+            crls=(*given.crls, newer),
+        )
+        renewed = renew_archive(full.pdf, assurance)
+        with pytest.raises(InputError, match="do not reach"):
+            renew_archive(full.pdf, replace(assurance, crls=(newer,)))
+    assert renewed.startswith(full.pdf)
+    both = full.expecting(authorities=[world.time.root, other.root])
+    assert (check_pdf(renewed, both).problems, check_pdf(renewed, both).unknown) == ([], [])
+    assert codes(renewed, full.expected) == {"pdf_time_untrusted"}
+    assert conformance.check(renewed).problems == ()
+    assert "pdf_appended" in codes(renewed + b"x", both)
+
+
+# Tampered files
+
+
+def _swap_attachment(writer: IncrementalPdfFileWriter) -> None:
+    stream = writer.root["/Names"]["/EmbeddedFiles"]["/Names"][1]["/EF"].raw_get("/F")
+    fake = generic.StreamObject(stream_data=b'{"epsilon":"0.1"}')
+    fake["/Type"] = generic.pdf_name("/EmbeddedFile")
+    writer.objects[(stream.generation, stream.idnum)] = fake
+
+
+def _red_box(writer: IncrementalPdfFileWriter) -> None:
+    box = writer.add_object(generic.StreamObject(stream_data=b"1 0 0 rg 50 500 300 200 re f"))
+    page = writer.root["/Pages"]["/Kids"][0]
+    page["/Contents"] = generic.ArrayObject([page.raw_get("/Contents"), box])
+    writer.update_container(page)
+
+
+def _other_language(writer: IncrementalPdfFileWriter) -> None:
+    writer.root["/Lang"] = generic.pdf_string("fr")
+    writer.update_root()
+
+
+def _note(writer: IncrementalPdfFileWriter) -> None:
+    page = writer.root["/Pages"]["/Kids"][0]
+    note = generic.DictionaryObject(
+        {
+            generic.pdf_name("/Type"): generic.pdf_name("/Annot"),
+            generic.pdf_name("/Subtype"): generic.pdf_name("/Square"),
+            generic.pdf_name("/Rect"): generic.ArrayObject(map(generic.NumberObject, (0, 0, 9, 9))),
+        }
+    )
+    page["/Annots"].append(writer.add_object(note))
+    writer.update_container(page["/Annots"])
+    writer.update_container(page)
+
+
+def _flip_in_attachment(pdf: bytes) -> bytes:
+    at = pdf.index(b"stream", pdf.index(b"/EmbeddedFile")) + 12
+    return pdf[:at] + bytes([pdf[at] ^ 1]) + pdf[at + 1 :]
+
+
+def _rewrite(pdf: bytes) -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        document.save(out)
+    return out.getvalue()
+
+
+def _fill_padding(pdf: bytes) -> bytes:
+    """Hide bytes behind the DER of the newest stamp, where no signature looks."""
+    end = [match.end() for match in re.finditer(rb"0{40}>", pdf)][-1] - 1
+    return pdf[: end - 8] + b"deadbeef" + pdf[end:]
+
+
+def _append_whole_end(pdf: bytes) -> bytes:
+    return pdf + b"junk\n" + pdf[pdf.rindex(b"startxref") :]
+
+
+TAMPERED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "byte flipped in the attachment": (_flip_in_attachment, "pdf_not_rendered"),
+    "attachment swapped": (lambda pdf: updated(pdf, _swap_attachment), "pdf_attachment_swapped"),
+    "page drawn over": (lambda pdf: updated(pdf, _red_box), "pdf_page_changed"),
+    "language changed": (lambda pdf: updated(pdf, _other_language), "pdf_catalog_changed"),
+    "annotation added": (lambda pdf: updated(pdf, _note), "pdf_signature"),
+    "rewritten by another tool": (_rewrite, "pdf_changed"),
+    "junk after the end": (lambda pdf: pdf + b"junk", "pdf_appended"),
+    "junk with an end of its own": (_append_whole_end, "pdf_changed"),
+    "bytes behind a signature": (_fill_padding, "pdf_changed"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_what_others_call_valid(name: str, full: Signed) -> None:
+    tamper, code = TAMPERED[name]
+    assert code in codes(tamper(full.pdf), full.expected)
+
+
+def test_the_archive_stamp_cut_off(world: World, full: Signed) -> None:
+    stamps = PdfFileReader(io.BytesIO(full.pdf)).embedded_timestamp_signatures
+    _, _, second, rest = PdfFileReader(io.BytesIO(full.pdf)).embedded_signatures[-2].byte_range
+    assert len(stamps) == 2
+    cut = full.pdf[: int(second) + int(rest)]
+    assert codes(cut, full.expected) == {"pdf_archive_stamp_missing"}
+
+
+def test_signers_missing(full: Signed, world: World) -> None:
+    unsigned, issued, _ = full.revisions
+    assert codes(unsigned, full.expected) == {"pdf_not_signed"}
+    assert codes(issued, full.expected) == {"pdf_signer_missing"}
+    middle = world.make(ALL, Level.B_B, signs=(Role.ISSUER, Role.DPO))
+    assert {"pdf_signer_missing", "pdf_order"} <= codes(middle.pdf, middle.expected)
+    first = world.make(TWO, Level.B_B, signs=(Role.DPO,))
+    assert {"pdf_signer_missing", "pdf_order"} <= codes(first.pdf, first.expected)
+
+
+def test_signers_in_another_order(world: World) -> None:
+    made = world.make(ALL, Level.B_B, signs=(Role.ISSUER, Role.EXPERT))
+    # The last signature locks the document, so an honest program cannot go on after it.
+    swapped = world.make((Role.ISSUER, Role.DPO, Role.EXPERT), Level.B_B)
+    assert "pdf_order" in codes(swapped.pdf, swapped.expecting(roles=ALL))
+    assert codes(made.pdf, made.expected) == {"pdf_signer_missing"}
+
+
+def test_one_signature_too_many(world: World, full: Signed) -> None:
+    three = world.make(ALL, Level.B_B)
+    assert codes(three.pdf, three.expecting(roles=TWO)) == {"pdf_fields"}
+    assert codes(full.pdf, full.expecting(roles=ISSUER_ONLY)) == {"pdf_fields"}
+    assert codes(full.pdf, full.expecting(level=Level.B_LT)) == {"pdf_fields"}
+
+
+def test_a_key_of_somebody_else_with_the_same_name(world: World) -> None:
+    made = world.make(TWO, Level.B_B)
+    twin = world.authority.signer(world.signer(Role.ISSUER).name)
+    forged = world.sign(made.revisions[0], Role.ISSUER, TWO, Level.B_B, twin)
+    forged = world.sign(forged, Role.DPO, TWO, Level.B_B, world.signer(Role.DPO))
+    assert codes(forged, made.expected) == {"pdf_other_signer"}
+    stranger = CertificateAuthority.make("Hospital root").signer(world.signer(Role.DPO).name)
+    forged = world.sign(made.revisions[1], Role.DPO, TWO, Level.B_B, stranger)
+    assert codes(forged, made.expected) == {"pdf_signer_untrusted"}
+
+
+def test_one_person_in_two_roles(world: World) -> None:
+    made = world.make(TWO, Level.B_B)
+    forged = world.sign(
+        made.revisions[1], Role.DPO, TWO, Level.B_B, world.signer(Role.ISSUER, "P-256")
+    )
+    assert codes(forged, made.expected) == {"pdf_same_signer"}
+
+
+def test_the_signature_of_another_document(world: World) -> None:
+    mine, other = (world.make(ISSUER_ONLY, Level.B_B, body=text) for text in ("Mine", "Othr"))
+    held = re.compile(rb"/Contents ?<([0-9a-fA-F]{2000,})>")
+    (a,), (b,) = held.findall(mine.pdf), held.findall(other.pdf)
+    pasted = b.rstrip(b"0").ljust(len(a), b"0")  # what is reserved for it differs by some bytes
+    assert len(a) == len(pasted)
+    assert codes(mine.pdf.replace(a, pasted), mine.expected) == {"pdf_signature"}
+
+
+def test_less_than_the_declared_level(world: World) -> None:
+    made = {level: world.make(ISSUER_ONLY, level) for level in Level}
+    for level, declared, code in (
+        (Level.B_B, Level.B_T, "pdf_no_time"),
+        (Level.B_T, Level.B_LT, "pdf_no_validation_data"),
+        (Level.B_LT, Level.B_LTA, "pdf_archive_stamp_missing"),
+    ):
+        expected = made[level].expecting(level=declared, authorities=[world.time.root])
+        assert code in codes(made[level].pdf, expected)
+
+
+def test_a_time_of_an_unknown_authority(world: World, full: Signed) -> None:
+    namesake = Authority.make("Time").root
+    assert codes(full.pdf, full.expecting(authorities=[namesake])) == {"pdf_time_untrusted"}
+
+
+def test_a_last_signature_that_locks_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = FieldLock(fields=("Issuer", "DPO"))
+    monkeypatch.setattr(pdf_room, "lock_of", lambda *_: lock)
+    made = world.make(TWO, Level.B_B, body="Open")
+    assert "pdf_not_locked" in codes(made.pdf, made.expected)
+
+
+# Independent programs
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="poppler-utils is not installed")
+def test_poppler_agrees_on_what_it_can_see(full: Signed, tmp_path: Path) -> None:
+    for content, words in (
+        (full.pdf, "Signature is Valid"),
+        (_flip_in_attachment(full.pdf), "Digest Mismatch"),
+    ):
+        (tmp_path / "f.pdf").write_bytes(content)
+        told = subprocess.run(
+            ["pdfsig", "-nocert", tmp_path / "f.pdf"], capture_output=True, text=True, check=False
+        ).stdout
+        assert told.count(words) == 2
+
+
+def test_openssl_agrees_on_signature_and_time(world: World, tmp_path: Path) -> None:
+    made = world.make(ISSUER_ONLY, Level.B_T, kind="RSA-3072")
+    signature = PdfFileReader(io.BytesIO(made.pdf)).embedded_signatures[0]
+    start, length, second, rest = map(int, signature.byte_range)
+    (attribute,) = (
+        a
+        for a in signature.signer_info["unsigned_attrs"]
+        if a["type"].native == "signature_time_stamp_token"
+    )
+    files = {
+        "content": made.pdf[start : start + length] + made.pdf[second : second + rest],
+        "sig.der": bytes(signature.pkcs7_content),
+        "value": signature.signer_info["signature"].native,
+        "token": attribute["values"][0].dump(),
+        "root.pem": world.authority.root.public_bytes(Encoding.PEM),
+        "time.pem": world.time.root.public_bytes(Encoding.PEM),
+    }
+    for name, body in files.items():
+        (tmp_path / name).write_bytes(body)
+    cms = "openssl cms -verify -binary -inform DER -in sig.der -CAfile root.pem -purpose any"
+    ts = "openssl ts -verify -token_in -in token -CAfile time.pem -data"
+    for command, code in (
+        (f"{cms} -content content -out out", 0),
+        (f"{cms} -content value -out out", 4),
+        (f"{ts} value", 0),
+        (f"{ts} content", 1),
+    ):
+        done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == code, (command, done.stderr)
