@@ -25,8 +25,6 @@ SECTIONS = (
 )  # fmt: skip
 #: Whether every attack of the profile ran, and none found a leak.
 ALL_RAN = "attacks.all_ran_and_found_no_leak"
-#: Roles whose signature a release carries.
-SIGNED_BY = ("issuer",)
 
 
 def attack_names(profile: str) -> frozenset[str]:
@@ -46,7 +44,6 @@ def unsupported(policy: Policy) -> tuple[Unmet, ...]:
     known = {
         "sections": ("a report section named", frozenset(SECTIONS)),
         "attacks": ("an attack named", names_of_all),
-        "signers": ("the signature of the", frozenset(SIGNED_BY)),
     }
     found = [
         Unmet(
@@ -129,6 +126,11 @@ def _missing(policy: Policy, settings: ReleaseSettings, audit: AuditFact) -> lis
             if not audit.sharp
         ],
     }
+    texts["requirements.signers"] = [
+        f"the {name} is not declared as a signer (sign.roles)"
+        for name in policy.required("signers")
+        if name not in settings.roles
+    ]
     ran = attack_names(settings.attacks)
     texts["requirements.attacks"] = [
         f"the attack {name} does not run in the profile {settings.attacks}"

@@ -27,7 +27,7 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SHARP = AuditFact(status=Status.OK, text="x", sharp=True)
 STATED = ReleaseSettings(
     name="x", lineage="x", attacks="full", recipient="University of X", jurisdiction="France",
-    origin="Germany", purpose="Capacity research",
+    origin="Germany", purpose="Capacity research", roles=("issuer", "expert"),
 )  # fmt: skip
 
 
@@ -57,14 +57,12 @@ def asking(limit: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", shipped_policies())
 def test_a_stated_and_audited_release_is_let_begin(name: str) -> None:
-    """Only a second signature is asked for that this version cannot write."""
-    expected = {"requirements.signers"} if name.startswith("hipaa") else set()
-    assert missed(load_policy(name), STATED) == expected
+    assert missed(load_policy(name), STATED) == set()
 
 
-def test_the_expert_is_asked_for_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(required, "SIGNED_BY", ("issuer", "expert"))
-    assert missed(load_policy("hipaa-expert-determination"), STATED) == set()
+def test_the_expert_is_asked_for() -> None:
+    alone = replace(STATED, roles=("issuer",))
+    assert missed(load_policy("hipaa-expert-determination"), alone) == {"requirements.signers"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,6 @@ def test_an_audit_must_be_there_and_sharp(audit: AuditFact) -> None:
     [
         ({"requirements": {"sections": asking(["astrology"])}}, "requirements.sections"),
         ({"requirements": {"attacks": asking(["time_travel"])}}, "requirements.attacks"),
-        ({"requirements": {"signers": asking(["issuer", "dpo"])}}, "requirements.signers"),
         ({"metric": "fidelity.beauty.value"}, "gates.g"),
         ({"metric": "attacks.time_travel.value"}, "gates.g"),
         ({"metric": "fidelity.tvd_1way.median"}, "gates.g"),
