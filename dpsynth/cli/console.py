@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,15 @@ def emit_json(payload: Mapping[str, Any]) -> None:
 def say(text: str, style: str = "") -> None:
     """Write one line for people to standard output; text is never read as markup."""
     _OUT.print(Text(text, style=style))
+
+
+def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
+    """Return a hidden prompt where somebody sits at a terminal; `confirm` asks twice."""
+    if not sys.stdin.isatty():
+        return None
+    return lambda text: str(
+        typer.prompt(text, hide_input=True, err=True, confirmation_prompt=confirm)
+    )
 
 
 def warn(text: str) -> None:

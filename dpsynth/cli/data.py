@@ -13,8 +13,7 @@ import typer
 
 from dpsynth.attacks import PROFILES, Claim
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say, show_table, steps
-from dpsynth.cli.release import prompt
+from dpsynth.cli.console import emit_json, prompt, say, show_table, steps
 from dpsynth.errors import InputError
 from dpsynth.pipeline.attacked import attack_run, write_attack_report
 from dpsynth.pipeline.examine import (

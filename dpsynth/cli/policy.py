@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say, show_table
+from dpsynth.cli.console import emit_json, prompt, say, show_table
 from dpsynth.cli.policy_view import say_policy, say_sentences, say_unmet
-from dpsynth.cli.release import prompt
 from dpsynth.errors import InputError
 from dpsynth.newfile import new_bytes
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, load_settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import complain, emit_json, say, steps, warn
+from dpsynth.cli.console import complain, emit_json, prompt, say, steps, warn
 from dpsynth.cli.declared import takes_release
 from dpsynth.pipeline import (
     Outcome,
@@ -25,15 +24,6 @@ from dpsynth.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
 
 _MANY_ROWS = 6
-
-
-def prompt(*, confirm: bool = False) -> Callable[[str], str] | None:
-    """Return a hidden prompt where somebody sits at a terminal; `confirm` asks twice."""
-    if not sys.stdin.isatty():
-        return None
-    return lambda text: str(
-        typer.prompt(text, hide_input=True, err=True, confirmation_prompt=confirm)
-    )
 
 
 @takes_release()

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say
-from dpsynth.cli.release import prompt
+from dpsynth.cli.console import emit_json, prompt, say
 from dpsynth.errors import InputError
 from dpsynth.pipeline.further import Trusted, countersign
 from dpsynth.pipeline.further import renew as renew_stamps

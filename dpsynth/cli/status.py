@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say, show_table
-from dpsynth.cli.release import prompt
+from dpsynth.cli.console import emit_json, prompt, say, show_table
 from dpsynth.errors import InputError
 from dpsynth.newfile import new_bytes
 from dpsynth.pipeline.prepare import load_release_signer

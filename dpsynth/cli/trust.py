@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, say
-from dpsynth.cli.release import prompt
+from dpsynth.cli.console import emit_json, prompt, say
 from dpsynth.errors import InputError
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
