@@ -23,8 +23,9 @@ from dpsynth.signing.levels import Assurance, Level
 from dpsynth.signing.manifest import sha256
 from dpsynth.signing.roles import Role
 from dpsynth.signing.timestamp import Authorities
+from dpsynth.verification.checked import INTERNAL, PUBLIC, CheckedPart
 from dpsynth.verification.evidence import value_of
-from dpsynth.verification.part import INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verification.part import check_part
 from dpsynth.verification.report import Severity
 
 

@@ -30,8 +30,9 @@ from dpsynth.schema.undeclared import domains_from_json, domains_to_json
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import BASELINE, Assurance
-from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
+from dpsynth.signing.manifest import MANIFEST, STAMPS, manifest_statement, sha256
 from dpsynth.signing.roles import ISSUER_ONLY, Role
+from dpsynth.signing.stamps import add_stamp
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
 from dpsynth.yamlfile import read_content
@@ -109,7 +110,7 @@ def write_public(
     (public / "evidence.dsse.json").write_bytes(envelope)
     for name, made in SHEETS.items():
         (public / name).write_text(made(shown), encoding="utf-8")
-    return _write_manifest(public, evidence, signer, _signatures(plan, roles))
+    return _write_manifest(public, evidence, plan, signer, _signatures(plan, roles))
 
 
 def write_internal(
@@ -151,7 +152,7 @@ def write_internal(
     extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, ISSUER_ONLY)}
     if public_manifest is not None:
         extra["public_manifest"] = public_manifest
-    return _write_manifest(internal, evidence, signer, extra)
+    return _write_manifest(internal, evidence, plan, signer, extra)
 
 
 def signed(
@@ -184,8 +185,13 @@ def _signatures(plan: Plan, roles: Sequence[Role]) -> dict[str, Any]:
 
 
 def _write_manifest(
-    folder: Path, evidence: ReleaseEvidence, signer: Signer, extra: Mapping[str, Any]
+    folder: Path,
+    evidence: ReleaseEvidence,
+    plan: Plan,
+    signer: Signer,
+    extra: Mapping[str, Any],
 ) -> str:
+    """Write the manifest and, where an authority is declared, its first time stamp."""
     predicate = {
         "release": evidence["release.id"],
         "created": evidence["release.created"],
@@ -198,4 +204,7 @@ def _write_manifest(
     }
     envelope = sign_envelope(manifest_statement(folder, predicate), signer)
     (folder / MANIFEST).write_bytes(envelope)
+    tsa = plan.signatures.assurance.tsa
+    if tsa is not None:
+        (folder / STAMPS).write_bytes(add_stamp(envelope, None, tsa))
     return hashlib.sha256(envelope).hexdigest()
