@@ -38,6 +38,10 @@ def verify(
         Path | None,
         typer.Option("--status", help="Status list of the issuer: is the release withdrawn?"),
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make the documents anew from their evidence; compare."),
+    ] = False,
     json: o.Json = False,
 ) -> None:
     """Check signatures, digests and documents of a bundle, offline.
@@ -53,6 +57,7 @@ def verify(
         authorities=load_roots(tsa_trust) if tsa_trust else (),
         status=None if status is None else _content(status),
         at=datetime.now(UTC),
+        rebuild=rebuild,
     )
     if ledger is None:
         report = check()

@@ -10,7 +10,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted
-from dpsynth.reports.document import certificate_html, report_html
-from dpsynth.reports.pdf import Rendered, render_pdf
+from dpsynth.reports.from_evidence import certificate_pdf, report_pdf
+from dpsynth.reports.pdf import Rendered
 from dpsynth.reports.sheets import SHEETS
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
@@ -77,9 +76,7 @@ def discovered_domains(model: Path) -> dict[str, ColumnDomain]:
     return domains_from_json(tree, str(path))
 
 
-def write_public(
-    folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Signer, created: datetime
-) -> str:
+def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Signer) -> str:
     """Write certificate, evidence, plain sheets and manifest beside the data.
 
     Returns:
@@ -87,16 +84,7 @@ def write_public(
     """
     public = folder / "public"
     shown, roles = evidence.public(), plan.signatures.roles
-    content = shown.to_bytes()
-    rendered = render_pdf(
-        certificate_html(shown, roles),
-        attachments=[("evidence.public.json", content, "Evidence as canonical JSON")],
-        title=f"Privacy release certificate {shown['release.id']}",
-        created=created,
-        identifier=hashlib.sha256(content).digest(),
-        roles=roles,
-        paper=plan.signatures.paper,
-    )
+    rendered = certificate_pdf(shown, roles=roles, paper=plan.signatures.paper)
     if rendered.pages != CERTIFICATE_PAGES:
         raise SelfTestError(
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
@@ -119,7 +107,6 @@ def write_internal(
     plan: Plan,
     fitted: Fitted,
     signer: Signer,
-    created: datetime,
     public_manifest: str | None,
 ) -> str:
     """Write the internal report, all evidence, the model and their manifest.
@@ -134,15 +121,7 @@ def write_internal(
         fitted.model.save(internal / "model")
         domains = json.dumps(domains_to_json(plan.dictionary), ensure_ascii=False, indent=1)
         (internal / "model" / DOMAINS).write_text(domains, encoding="utf-8")
-    content = evidence.to_bytes()
-    rendered = render_pdf(
-        report_html(evidence),
-        attachments=[("evidence.internal.json", content, "All evidence, not for disclosure")],
-        title=f"Internal evidence report {evidence['release.id']}",
-        created=created,
-        identifier=hashlib.sha256(content).digest(),
-        paper=plan.signatures.paper,
-    )
+    rendered = report_pdf(evidence, paper=plan.signatures.paper)
     pdf = signed(rendered, signer, evidence["release.id"], assurance=plan.signatures.assurance)
     (internal / "report.pdf").write_bytes(pdf)
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
@@ -179,9 +158,14 @@ def seal(name: str, identity: str, roles: Sequence[Role]) -> tuple[str, ...]:
 
 
 def _signatures(plan: Plan, roles: Sequence[Role]) -> dict[str, Any]:
-    """Return what a manifest says of the signatures of its document."""
-    level = plan.signatures.assurance.level.value
-    return {"signatures": {"level": level, "roles": [role.value for role in roles]}}
+    """Return what a manifest says of its document: signatures, and the paper they stand on."""
+    return {
+        "signatures": {
+            "level": plan.signatures.assurance.level.value,
+            "paper": plan.signatures.paper,
+            "roles": [role.value for role in roles],
+        }
+    }
 
 
 def _write_manifest(

@@ -45,6 +45,7 @@ def verify_bundle(
     ledger: LedgerLike | None = None,
     status: bytes | None = None,
     at: datetime | None = None,
+    rebuild: bool = False,
 ) -> VerificationReport:
     """Check everything that is signed in a bundle.
 
@@ -56,6 +57,7 @@ def verify_bundle(
         ledger: A ledger that must hold the entry which the evidence names, or None.
         status: The issuer's status list, the bytes of its file, or None.
         at: Time for which certificates must be valid, with a time zone; None means now.
+        rebuild: Whether to make the documents anew from their evidence and to compare them.
 
     Raises:
         InputError: There is no such folder, or no root is given.
@@ -78,6 +80,8 @@ def verify_bundle(
     try:
         for name, folder in _folders(path, findings).items():
             parts[name] = check_part(folder, name, roots, authorities, at)
+            if rebuild:
+                _rebuild(parts[name])
             findings += parts[name].findings
     except OSError as error:
         findings.append(
@@ -112,6 +116,13 @@ def _folders(path: Path, findings: list[Finding]) -> dict[str, Path]:
                 _invalid("file_unlisted", shown(name), "Does not belong into a bundle.")
             )
     return folders
+
+
+def _rebuild(part: CheckedPart) -> None:
+    # Only here: laying out takes libraries that reading does not need.
+    from dpsynth.verification.rebuild import check_rebuilt
+
+    check_rebuilt(part)
 
 
 def _check_together(parts: Mapping[str, CheckedPart], findings: list[Finding]) -> None:
@@ -280,6 +291,9 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
         found |= facts(part.evidence)
         if part.spec is INTERNAL:
             found["status"] = shown(value_of(part.evidence, "release.status"))
+        rebuilt = [each.spec.document for each in parts.values() if each.spec and each.rebuilt]
+        if rebuilt:
+            found["rebuilt"] = ", ".join(rebuilt)
         found["files"] = str(sum(each.files for each in parts.values()))
         return found
     return {}

@@ -71,6 +71,8 @@ class CheckedPart:
         certificate: The signer.
         path: Its path to a root, at the time that the stamps prove, else at the time asked for.
         evidence: Predicate of the evidence.
+        unsigned_sha256: Digest of the document before its signing, as the evidence names it.
+        rebuilt: Whether the document was made anew from the evidence and is the same.
         signers: Who signed the document.
         document_sha256: Digest of the document as it is, further signatures included.
     """
@@ -85,6 +87,8 @@ class CheckedPart:
     certificate: x509.Certificate | None = None
     path: CertificatePath | None = None
     evidence: Mapping[str, Any] | None = None
+    unsigned_sha256: str = ""
+    rebuilt: bool = False
     signers: list[SignedBy] = field(default_factory=list)
     document_sha256: str = ""
 
@@ -97,6 +101,11 @@ class CheckedPart:
     def roles(self) -> tuple[Role, ...]:
         """Who must have signed the document."""
         return declared_roles(self.manifest["signatures"]["roles"]) if self.manifest else ()
+
+    @property
+    def paper(self) -> str:
+        """Size of the pages of the document."""
+        return str(self.manifest["signatures"]["paper"]) if self.manifest else ""
 
     @property
     def level(self) -> Level:

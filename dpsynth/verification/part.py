@@ -191,6 +191,7 @@ def _open_evidence(
         part.fail("evidence_form", EVIDENCE, problem)
         return None
     part.evidence = statement.predicate
+    part.unsigned_sha256 = statement.subjects.get(part.spec.unsigned, "")
     for field_name, expected in (
         ("release.id", part.manifest["release"]),
         ("release.created", part.manifest["created"]),
@@ -262,7 +263,7 @@ def _check_document(
         ExpectedPdf(
             attachment=part.spec.attachment,
             content=rfc8785.dumps(dict(evidence.predicate)),
-            unsigned_sha256=evidence.subjects.get(part.spec.unsigned, ""),
+            unsigned_sha256=part.unsigned_sha256,
             signers=ExpectedSigners(
                 roles=part.roles,
                 level=part.level,

@@ -96,8 +96,9 @@ def test_three_signers_and_a_renewal(desk: Desk) -> None:
         assert sign("expert")[0] == 0
         assert verified()[2] == ["pdf_signer_missing"]
         assert sign("dpo")[0] == 0
-        code, facts, found = verified("--ledger", str(desk.ledger))
+        code, facts, found = verified("--ledger", str(desk.ledger), "--rebuild")
         assert (code, found) == (0, [])
+        assert facts["rebuilt"] == "certificate.pdf, report.pdf"
         assert facts["level"] == "B-LTA" and facts["stamped"].startswith("20")
         assert facts["signed by dpo"].startswith("Dr. dpo 20") and "UTC" in facts["signed by dpo"]
         code, text = sign("dpo")

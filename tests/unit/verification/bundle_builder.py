@@ -110,7 +110,7 @@ def write_manifest(folder: Path, signer: Signer, **changes: Any) -> str:
         "created": "2026-01-01T00:00:00Z",
         "folder": folder.name,
         "ledger": {"head_seq": 7, "head_digest": "ab" * 32},
-        "signatures": {"level": "B-B", "roles": ["issuer"]},
+        "signatures": {"level": "B-B", "paper": "a4", "roles": ["issuer"]},
     }
     content = sign_envelope(manifest_statement(folder, predicate | changes), signer)
     (folder / MANIFEST).write_bytes(content)
@@ -140,7 +140,7 @@ def write_bundle(
     target: Path, issuer: Issuer, release: str = "REL-1", assurance: Assurance = BASELINE
 ) -> Path:
     signer = issuer.signer
-    said = {"signatures": {"level": assurance.level.value, "roles": ["issuer"]}}
+    said = {"signatures": {"level": assurance.level.value, "paper": "a4", "roles": ["issuer"]}}
     public, internal = target / "public", target / "internal"
     (internal / "model").mkdir(parents=True)
     public.mkdir()

@@ -224,7 +224,7 @@ def test_a_new_manifest_gets_no_older_by_old_tokens(
     public = Path(shutil.copytree(chain[0], tmp_path / "public"))
     held = (public / STAMPS).read_bytes()
     (public / STAMPS).unlink()
-    said = {"signatures": {"level": "B-T", "roles": ["issuer"]}}
+    said = {"signatures": {"level": "B-T", "paper": "a4", "roles": ["issuer"]}}
     write_manifest(public, brief.signer, **said)
     (public / STAMPS).write_bytes(held)
     assert check(public, brief, times.old).verdict is INVALID
