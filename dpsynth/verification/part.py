@@ -171,6 +171,9 @@ def _open_evidence(
     content = read_file(part, folder, EVIDENCE, MAX_ENVELOPE)
     if content is None or part.spec is None or part.manifest is None:
         return None
+    if hashlib.sha256(content).hexdigest() != manifest.subjects[EVIDENCE]:
+        part.fail("file_changed", EVIDENCE, "Changed while it was read.")
+        return None
     opened = open_envelope(content, roots, at)
     if opened.payload is None:
         part.fail("evidence_signature", EVIDENCE, _refused(opened))
