@@ -39,7 +39,7 @@ COMMANDS = {
     "renew": Command(
         "dpsynth.cli.sign",
         "renew",
-        "Put a new archive time stamp over the documents of a bundle, before the last one expires.",
+        "Put new time stamps over documents and manifests of a bundle, before the last expire.",
     ),
     "verify": Command(
         "dpsynth.cli.trust",

@@ -68,7 +68,7 @@ def renew(
     crl: o.Crls = None,
     json: o.Json = False,
 ) -> None:
-    """Put a new archive time stamp over the documents of a bundle, before the last one expires."""
+    """Put new time stamps over documents and manifests of a bundle, before the last expire."""
     paths = renew_stamps(
         bundle,
         assurance=_assurance(Level.B_LTA.value, tsa, certificate, crl),

@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
-from dpsynth.cli.console import emit_json, prompt, say
+from dpsynth.cli.console import emit_json, prompt, say, warn
 from dpsynth.errors import InputError
+from dpsynth.newfile import new_bytes
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder, read_ledger
 from dpsynth.signing.keys import init_trial_authority, load_roots, read_passphrase
+from dpsynth.signing.timestamp import Authorities
 from dpsynth.verification import VerificationReport, verify_bundle
+from dpsynth.verification.etsi import etsi_report, need_etsi
 
 keys = typer.Typer(
     help="Keys for signing. A trial authority is made locally.", no_args_is_help=True
@@ -37,6 +40,17 @@ def verify(
         Path | None,
         typer.Option("--status", help="Status list of the issuer: is the release withdrawn?"),
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make the documents anew from their evidence; compare."),
+    ] = False,
+    etsi: Annotated[
+        Path | None,
+        typer.Option(
+            "--etsi",
+            help="New file for pyHanko's report on the certificate (ETSI TS 119 102-2).",
+        ),
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """Check signatures, digests and documents of a bundle, offline.
@@ -44,25 +58,44 @@ def verify(
     Exit code 0: everything holds. 1: something does not, and the file is named. 6: time or status
     cannot be known here.
     """
-    roots = load_roots(trust)
+    roots, at = load_roots(trust), datetime.now(UTC)
+    authorities = load_roots(tsa_trust) if tsa_trust else ()
     check = partial(
         verify_bundle,
         bundle,
         roots=roots,
-        authorities=load_roots(tsa_trust) if tsa_trust else (),
+        authorities=authorities,
         status=None if status is None else _content(status),
-        at=datetime.now(UTC),
+        at=at,
+        rebuild=rebuild,
     )
+    if etsi is not None:
+        need_etsi()
     if ledger is None:
         report = check()
     else:
         with read_ledger(ledger) as book:
             report = check(ledger=book)
+    if etsi is not None:
+        _write_etsi(etsi, bundle, roots, authorities, at)
     if json:
         emit_json(report.to_json())
     else:
         say_report(report)
     raise typer.Exit(report.exit_code)
+
+
+def _write_etsi(
+    path: Path, bundle: Path, roots: Authorities, authorities: Authorities, at: datetime
+) -> None:
+    """Write the report; a certificate that gives none changes no verdict, and that is said."""
+    try:
+        content = etsi_report(bundle, roots=roots, authorities=authorities, at=at)
+    except InputError as error:
+        warn(f"No ETSI report: {error}")
+        return
+    with new_bytes(path) as file:
+        file.write(content)
 
 
 def _content(path: Path) -> bytes:

@@ -6,6 +6,8 @@ from dpsynth.evidence.facts import (
     PublicEvidence,
     PublicFact,
     ReleaseEvidence,
+    public_evidence,
+    release_evidence,
 )
 from dpsynth.evidence.fields import FIELDS, PREDICATE_TYPE, SCHEMA_VERSION, Field
 from dpsynth.evidence.schema import evidence_schema, fields_table
@@ -22,4 +24,6 @@ __all__ = [
     "ReleaseEvidence",
     "evidence_schema",
     "fields_table",
+    "public_evidence",
+    "release_evidence",
 ]

@@ -104,6 +104,33 @@ class ReleaseEvidence(_Facts[Fact]):
         )
 
 
+def public_evidence(tree: Mapping[str, Any]) -> PublicEvidence:
+    """Read the predicate of public evidence that is valid against its schema.
+
+    Sections of others (``x-``) are left out.
+
+    Raises:
+        DisclosureError: A public field holds a raw value.
+    """
+    names = [name for name, field in FIELDS.items() if field.public]
+    return PublicEvidence({name: PublicFact(**_read(tree, name)) for name in names})
+
+
+def release_evidence(tree: Mapping[str, Any]) -> ReleaseEvidence:
+    """Read the predicate of internal evidence that is valid against its schema, as above."""
+    return ReleaseEvidence({name: Fact(**_read(tree, name)) for name in FIELDS})
+
+
+def _read(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section, key = name.split(".")
+    fact = tree[section][key]
+    return {
+        "value": fact["value"],
+        "disclosure": Disclosure(fact["provenance"]),
+        "ledger_seq": fact.get("ledger_ref"),
+    }
+
+
 class EvidenceBuilder:
     """Collects facts during a run; refuses unknown fields, wrong classes and wrong shapes."""
 

@@ -69,7 +69,11 @@ def release(
 
 
 def verify(
-    bundle: str | Path, *, trust: Iterable[str | Path], tsa_trust: Iterable[str | Path] = ()
+    bundle: str | Path,
+    *,
+    trust: Iterable[str | Path],
+    tsa_trust: Iterable[str | Path] = (),
+    rebuild: bool = False,
 ) -> VerificationReport:
     """Check everything that is signed in a bundle, offline, under roots that the caller trusts.
 
@@ -77,6 +81,7 @@ def verify(
         bundle: The bundle folder, or its public folder alone.
         trust: Root certificates of the issuer.
         tsa_trust: Root certificates of time-stamping authorities.
+        rebuild: Whether to make the documents anew from their evidence and to compare them.
     """
     stamps = [Path(path) for path in tsa_trust]
     return verify_bundle(
@@ -84,6 +89,7 @@ def verify(
         roots=load_roots([Path(path) for path in trust]),
         authorities=load_roots(stamps) if stamps else (),
         at=datetime.now(UTC),
+        rebuild=rebuild,
     )
 
 

@@ -21,6 +21,7 @@ from dpsynth.privacy.losses import group_loss
 from dpsynth.privacy.meaning import Guarantee, beliefs
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.reports import claims
+from dpsynth.reports.from_evidence import renderer
 from dpsynth.results import (
     FALSE_POSITIVE_RATES,
     Disclosure,
@@ -35,10 +36,8 @@ from dpsynth.synth.uncertainty import LEVEL
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
 
-_PACKAGES = (
-    "dpsynth", "opendp", "dp-accounting", "numpy", "scipy", "numba", "pyarrow", "scikit-learn",
-    "weasyprint", "pyHanko", "cryptography",
-)  # fmt: skip
+_PACKAGES = ("dpsynth", "opendp", "dp-accounting", "numpy", "scipy", "numba", "pyarrow",
+             "scikit-learn", "pyHanko", "cryptography")  # fmt: skip
 _WARNING_SIGMAS = 6.0
 GROUPS = (2, 5)  #: sizes of groups whose privacy loss is stated
 MOST_TABLES = 40  #: measured tables whose noise the evidence lists
@@ -324,7 +323,7 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     b.add("ledger.head_seq", standing.head.seq, POST)
     b.add("ledger.head_digest", standing.head.digest, POST)
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
-    versions = {name: version(name) for name in _PACKAGES}
+    versions = {name: version(name) for name in _PACKAGES} | renderer()
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
     b.add("environment.code", claims.digests(), DECLARED)
     b.add("environment.entropy", wording.ENTROPY, DECLARED)

@@ -1,8 +1,9 @@
-"""What is signed after a release: the next declared signer, and the renewal of archive stamps.
+"""What is signed after a release: the next declared signer, and the renewal of time stamps.
 
-Both append to a document and change no byte of it, so the issuer's manifest, and the ledger that
-holds its digest, stay as they are. Never true here: a signature under something that was not
-verified first, or a file that is worse than the one it replaces.
+Both append to a document, or to the time stamps of a manifest, and change no byte of what was
+there, so the issuer's manifest, and the ledger that holds its digest, stay as they are. Never true
+here: a signature under something that was not verified first, or a file that is worse than the one
+it replaces.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,16 @@ from dpsynth.pipeline.package import seal
 from dpsynth.reports.sign import renew_archive, sign_pdf
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Assurance, Level
-from dpsynth.signing.manifest import sha256
+from dpsynth.signing.manifest import MANIFEST, STAMPS, sha256
 from dpsynth.signing.roles import Role
+from dpsynth.signing.stamps import add_stamp
 from dpsynth.signing.timestamp import Authorities
+from dpsynth.verification.checked import INTERNAL, PUBLIC, CheckedPart
 from dpsynth.verification.evidence import value_of
-from dpsynth.verification.part import INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verification.part import check_part
 from dpsynth.verification.report import Severity
+
+Files = Mapping[str, bytes]  #: what a folder gets, by name, in the order of writing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +67,7 @@ def countersign(
     folder = bundle / PUBLIC.folder if (bundle / PUBLIC.folder).is_dir() else bundle
     path = folder / PUBLIC.document
 
-    def sign(part: CheckedPart, document: bytes) -> bytes:
+    def sign(part: CheckedPart, document: bytes) -> Files:
         waiting = part.roles[len(part.signers) :]
         if not waiting or waiting[0] is not role:
             whose = f"It is the turn of the {waiting[0].words}" if waiting else "Everybody signed"
@@ -74,7 +79,7 @@ def countersign(
                 fix="Name a time-stamping authority with --tsa where the level needs one.",
             )
         identity = str(value_of(part.evidence or {}, "release.id"))
-        return sign_pdf(
+        signed = sign_pdf(
             document,
             signer,
             lines=seal(signer.name, identity, part.roles),
@@ -82,13 +87,18 @@ def countersign(
             roles=part.roles,
             assurance=assurance,
         )
+        return {PUBLIC.document: signed}
 
     part = _append(folder, sign, trusted)
     return part.roles[len(part.signers) :]
 
 
 def renew(bundle: Path, *, assurance: Assurance, trusted: Trusted) -> tuple[Path, ...]:
-    """Put a new archive time stamp over every document of a bundle at level B-LTA.
+    """Put a new time stamp over every document and every manifest of a bundle at level B-LTA.
+
+    Folder by folder, the public one first. Both stamps of a folder are there before either is
+    written: the document first, then the manifest's. Whatever stops in between leaves stamps that
+    hold, some of them renewed; the next call renews all.
 
     Args:
         bundle: The bundle folder, or one of its two folders.
@@ -96,45 +106,65 @@ def renew(bundle: Path, *, assurance: Assurance, trusted: Trusted) -> tuple[Path
         trusted: What all signatures and stamps must lead to.
 
     Returns:
-        The documents that were renewed.
+        The files that were renewed.
 
     Raises:
-        InputError: A document has no archive stamp, or something does not hold.
+        InputError: A document has no archive stamp, something does not hold, or an authority gave
+            no stamp.
     """
-
-    def stamp(part: CheckedPart, document: bytes) -> bytes:
-        if part.level is not Level.B_LTA:
-            raise InputError(f"is of level {part.level}: only B-LTA is renewed.", where=str(bundle))
-        return renew_archive(document, assurance)
-
+    tsa = assurance.tsa
+    if tsa is None:
+        raise InputError("is not given.", where="--tsa")
     names = (PUBLIC.folder, INTERNAL.folder)
     folders = [bundle / name for name in names if (bundle / name).is_dir()] or [bundle]
-    renewed = []
-    for folder in folders:
-        part = _append(folder, stamp, trusted)
-        renewed.append(folder / (part.spec.document if part.spec else ""))
-    return tuple(renewed)
+    return tuple(path for each in folders for path in _renew(each, assurance, tsa, trusted))
+
+
+def _renew(folder: Path, assurance: Assurance, tsa: str, trusted: Trusted) -> Sequence[Path]:
+    """Renew one folder; return the files that grew."""
+
+    def stamp(part: CheckedPart, document: bytes) -> Files:
+        if part.level is not Level.B_LTA or part.spec is None:
+            raise InputError(f"is of level {part.level}: only B-LTA is renewed.", where=str(folder))
+        manifest = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(manifest).hexdigest() != part.digest:
+            raise InputError("changed while it was read.", where=str(folder / MANIFEST))
+        earlier = None if part.stamps is None else (folder / STAMPS).read_bytes()
+        return {
+            part.spec.document: renew_archive(document, assurance),
+            STAMPS: add_stamp(manifest, earlier, tsa),
+        }
+
+    part = _append(folder, stamp, trusted)
+    return [folder / part.spec.document, folder / STAMPS] if part.spec is not None else []
 
 
 def _append(
-    folder: Path, grow: Callable[[CheckedPart, bytes], bytes], trusted: Trusted
+    folder: Path, grow: Callable[[CheckedPart, bytes], Files], trusted: Trusted
 ) -> CheckedPart:
-    """Verify a folder, replace its document by a longer one, and verify again."""
+    """Verify a folder, replace its document and what `grow` gives by it, and verify again."""
     part = _verified(folder, trusted)
     if part.spec is None:
         raise InputError("is not a folder of a bundle.", where=str(folder))
     path = folder / part.spec.document
-    before = path.read_bytes()
-    if hashlib.sha256(before).hexdigest() != part.document_sha256:
+    document = path.read_bytes()
+    if hashlib.sha256(document).hexdigest() != part.document_sha256:
         raise InputError("changed while it was read.", where=str(path))
-    longer = grow(part, before)
-    _replace(path, longer)
+    grown = grow(part, document)
+    before = {n: (folder / n).read_bytes() if (folder / n).exists() else None for n in grown}
     try:
+        for name, content in grown.items():
+            _replace(folder / name, content)
         after = _verified(folder, trusted)
-        if sha256(path) != hashlib.sha256(longer).hexdigest():
-            raise SelfTestError(f"{path.name} is not what was written.")
+        for name, content in grown.items():
+            if sha256(folder / name) != hashlib.sha256(content).hexdigest():
+                raise SelfTestError(f"{name} is not what was written.")
     except (InputError, SelfTestError):
-        _replace(path, before)
+        for name, held in before.items():
+            if held is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                _replace(folder / name, held)
         raise
     return after
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted
-from dpsynth.reports.document import certificate_html, report_html
-from dpsynth.reports.pdf import Rendered, render_pdf
+from dpsynth.reports.from_evidence import certificate_pdf, report_pdf
+from dpsynth.reports.pdf import Rendered
 from dpsynth.reports.sheets import SHEETS
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
@@ -30,8 +29,9 @@ from dpsynth.schema.undeclared import domains_from_json, domains_to_json
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import BASELINE, Assurance
-from dpsynth.signing.manifest import MANIFEST, manifest_statement, sha256
+from dpsynth.signing.manifest import MANIFEST, STAMPS, manifest_statement, sha256
 from dpsynth.signing.roles import ISSUER_ONLY, Role
+from dpsynth.signing.stamps import add_stamp
 from dpsynth.signing.statement import statement
 from dpsynth.sources.writer import write_table
 from dpsynth.yamlfile import read_content
@@ -76,9 +76,7 @@ def discovered_domains(model: Path) -> dict[str, ColumnDomain]:
     return domains_from_json(tree, str(path))
 
 
-def write_public(
-    folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Signer, created: datetime
-) -> str:
+def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Signer) -> str:
     """Write certificate, evidence, plain sheets and manifest beside the data.
 
     Returns:
@@ -86,16 +84,7 @@ def write_public(
     """
     public = folder / "public"
     shown, roles = evidence.public(), plan.signatures.roles
-    content = shown.to_bytes()
-    rendered = render_pdf(
-        certificate_html(shown, roles),
-        attachments=[("evidence.public.json", content, "Evidence as canonical JSON")],
-        title=f"Privacy release certificate {shown['release.id']}",
-        created=created,
-        identifier=hashlib.sha256(content).digest(),
-        roles=roles,
-        paper=plan.signatures.paper,
-    )
+    rendered = certificate_pdf(shown, roles=roles, paper=plan.signatures.paper)
     if rendered.pages != CERTIFICATE_PAGES:
         raise SelfTestError(
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
@@ -109,7 +98,7 @@ def write_public(
     (public / "evidence.dsse.json").write_bytes(envelope)
     for name, made in SHEETS.items():
         (public / name).write_text(made(shown), encoding="utf-8")
-    return _write_manifest(public, evidence, signer, _signatures(plan, roles))
+    return _write_manifest(public, evidence, plan, signer, _signatures(plan, roles))
 
 
 def write_internal(
@@ -118,7 +107,6 @@ def write_internal(
     plan: Plan,
     fitted: Fitted,
     signer: Signer,
-    created: datetime,
     public_manifest: str | None,
 ) -> str:
     """Write the internal report, all evidence, the model and their manifest.
@@ -133,15 +121,7 @@ def write_internal(
         fitted.model.save(internal / "model")
         domains = json.dumps(domains_to_json(plan.dictionary), ensure_ascii=False, indent=1)
         (internal / "model" / DOMAINS).write_text(domains, encoding="utf-8")
-    content = evidence.to_bytes()
-    rendered = render_pdf(
-        report_html(evidence),
-        attachments=[("evidence.internal.json", content, "All evidence, not for disclosure")],
-        title=f"Internal evidence report {evidence['release.id']}",
-        created=created,
-        identifier=hashlib.sha256(content).digest(),
-        paper=plan.signatures.paper,
-    )
+    rendered = report_pdf(evidence, paper=plan.signatures.paper)
     pdf = signed(rendered, signer, evidence["release.id"], assurance=plan.signatures.assurance)
     (internal / "report.pdf").write_bytes(pdf)
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
@@ -151,7 +131,7 @@ def write_internal(
     extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, ISSUER_ONLY)}
     if public_manifest is not None:
         extra["public_manifest"] = public_manifest
-    return _write_manifest(internal, evidence, signer, extra)
+    return _write_manifest(internal, evidence, plan, signer, extra)
 
 
 def signed(
@@ -178,14 +158,24 @@ def seal(name: str, identity: str, roles: Sequence[Role]) -> tuple[str, ...]:
 
 
 def _signatures(plan: Plan, roles: Sequence[Role]) -> dict[str, Any]:
-    """Return what a manifest says of the signatures of its document."""
-    level = plan.signatures.assurance.level.value
-    return {"signatures": {"level": level, "roles": [role.value for role in roles]}}
+    """Return what a manifest says of its document: signatures, and the paper they stand on."""
+    return {
+        "signatures": {
+            "level": plan.signatures.assurance.level.value,
+            "paper": plan.signatures.paper,
+            "roles": [role.value for role in roles],
+        }
+    }
 
 
 def _write_manifest(
-    folder: Path, evidence: ReleaseEvidence, signer: Signer, extra: Mapping[str, Any]
+    folder: Path,
+    evidence: ReleaseEvidence,
+    plan: Plan,
+    signer: Signer,
+    extra: Mapping[str, Any],
 ) -> str:
+    """Write the manifest and, where an authority is declared, its first time stamp."""
     predicate = {
         "release": evidence["release.id"],
         "created": evidence["release.created"],
@@ -198,4 +188,7 @@ def _write_manifest(
     }
     envelope = sign_envelope(manifest_statement(folder, predicate), signer)
     (folder / MANIFEST).write_bytes(envelope)
+    tsa = plan.signatures.assurance.tsa
+    if tsa is not None:
+        (folder / STAMPS).write_bytes(add_stamp(envelope, None, tsa))
     return hashlib.sha256(envelope).hexdigest()

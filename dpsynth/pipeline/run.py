@@ -131,10 +131,10 @@ def _run_reserved(
         digests: dict[str, str] = {}
         if verdict.passed:
             progress("Writing and signing the certificate")
-            digests["public"] = write_public(folder, evidence, plan, signer, created)
+            digests["public"] = write_public(folder, evidence, plan, signer)
         progress("Writing and signing the internal report")
         digests["internal"] = write_internal(
-            folder, evidence, plan, fitted, signer, created, digests.get("public")
+            folder, evidence, plan, fitted, signer, digests.get("public")
         )
         progress("Committing to the ledger")
         head = reservation.commit(digests)

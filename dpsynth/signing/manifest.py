@@ -1,7 +1,8 @@
 """The manifest of a folder of a bundle: every other file with its digest, in one signed statement.
 
-Written by the release, read by verify. A folder that a manifest describes holds regular files and
-folders only: no link, no device, no name that leads elsewhere.
+Written by the release, read by verify. Its time stamps, made after it, are the only other file that
+it does not list. A folder that a manifest describes holds regular files and folders only: no link,
+no device, no name that leads elsewhere.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from dpsynth.errors import InputError
 from dpsynth.signing.statement import statement
 
 MANIFEST = "manifest.dsse.json"
+STAMPS = "manifest.stamps.json"  #: its time stamps (:mod:`dpsynth.signing.stamps`)
 MANIFEST_TYPE = "https://dpsynth.org/attestation/manifest/v1"
 
 _CHUNK = 2**20
 
 
 def manifest_statement(folder: Path, predicate: Mapping[str, Any]) -> bytes:
-    """Return the statement over every file in a folder but the manifest itself.
+    """Return the statement over every file in a folder but the manifest itself and its stamps.
 
     Args:
         folder: ``public`` or ``internal`` of a bundle, complete except for the manifest.
@@ -37,7 +39,7 @@ def manifest_statement(folder: Path, predicate: Mapping[str, Any]) -> bytes:
         raise InputError(
             "is neither a file nor a folder.", where=str(folder / others[0]), fix="Remove it."
         )
-    subjects = {name: sha256(folder / name) for name in files if name != MANIFEST}
+    subjects = {name: sha256(folder / name) for name in files if name not in {MANIFEST, STAMPS}}
     return statement(subjects, MANIFEST_TYPE, predicate)
 
 

@@ -87,7 +87,7 @@ def request_token(message: bytes, url: str) -> bytes:
         raise InputError(
             f"The time-stamping authority gave no time stamp ({type(error).__name__}).",
             where="--tsa",
-            fix="Check the URL and the network, or write the anchor without --tsa.",
+            fix="Check the URL and the network.",
         ) from None
     check_token(token, message)
     return token

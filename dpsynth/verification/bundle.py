@@ -20,8 +20,9 @@ from dpsynth.signing.chain import common_name
 from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST
 from dpsynth.signing.trial import is_trial
+from dpsynth.verification.checked import EVIDENCE, INTERNAL, PUBLIC, CheckedPart
 from dpsynth.verification.evidence import disagreement, facts, value_of
-from dpsynth.verification.part import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, check_part
+from dpsynth.verification.part import check_part
 from dpsynth.verification.report import Finding, Severity, VerificationReport, shown
 from dpsynth.verification.status import status_findings
 
@@ -44,6 +45,7 @@ def verify_bundle(
     ledger: LedgerLike | None = None,
     status: bytes | None = None,
     at: datetime | None = None,
+    rebuild: bool = False,
 ) -> VerificationReport:
     """Check everything that is signed in a bundle.
 
@@ -55,6 +57,7 @@ def verify_bundle(
         ledger: A ledger that must hold the entry which the evidence names, or None.
         status: The issuer's status list, the bytes of its file, or None.
         at: Time for which certificates must be valid, with a time zone; None means now.
+        rebuild: Whether to make the documents anew from their evidence and to compare them.
 
     Raises:
         InputError: There is no such folder, or no root is given.
@@ -77,6 +80,8 @@ def verify_bundle(
     try:
         for name, folder in _folders(path, findings).items():
             parts[name] = check_part(folder, name, roots, authorities, at)
+            if rebuild:
+                _rebuild(parts[name])
             findings += parts[name].findings
     except OSError as error:
         findings.append(
@@ -111,6 +116,13 @@ def _folders(path: Path, findings: list[Finding]) -> dict[str, Path]:
                 _invalid("file_unlisted", shown(name), "Does not belong into a bundle.")
             )
     return folders
+
+
+def _rebuild(part: CheckedPart) -> None:
+    # Only here: laying out takes libraries that reading does not need.
+    from dpsynth.verification.rebuild import check_rebuilt
+
+    check_rebuilt(part)
 
 
 def _check_together(parts: Mapping[str, CheckedPart], findings: list[Finding]) -> None:
@@ -203,19 +215,10 @@ def _add_notes(part: CheckedPart, at: datetime, findings: list[Finding]) -> None
                 code="certificate_time",
                 severity=Severity.UNKNOWN,
                 file="signatures",
-                text=f"The certificates of {signer} are not valid at {at:%Y-%m-%d}, only (for "
-                f"example) at {part.path.moment:%Y-%m-%d}. Without a trusted time nobody can "
-                "tell whether it was signed while they were. Ask the issuer to sign anew.",
+                text=_not_valid_then(part, part.path.moment, signer, at),
             )
         )
-    notes = {}
-    if not all(by.time for by in part.signers):
-        notes["time_not_trusted"] = (
-            "The time of signing is the signer's own statement, and revocation was not looked up: "
-            "verification uses no network."
-            if not part.level.stamped
-            else "The time stamps are sound, but no authority is named as trusted (--tsa-trust)."
-        )
+    notes = _notes_on_time(part, signer)
     if is_trial(part.path.root):
         notes["trial_authority"] = (
             f"{signer} belongs to a trial authority that its own user made: not for legal use."
@@ -224,6 +227,49 @@ def _add_notes(part: CheckedPart, at: datetime, findings: list[Finding]) -> None
         Finding(code=code, severity=Severity.NOTE, file="signatures", text=text)
         for code, text in notes.items()
     ]
+
+
+def _not_valid_then(part: CheckedPart, moment: datetime, signer: str, at: datetime) -> str:
+    """Say at which time the issuer's certificates are not valid, and what follows."""
+    certificates = f"The certificates of {signer} are not valid at"
+    instead = f"only (for example) at {moment:%Y-%m-%d}."
+    if part.time is not None:
+        return (
+            f"{certificates} {part.time:%Y-%m-%d}, when the manifest was stamped, {instead} "
+            "Nobody can tell whether it was signed while they were."
+        )
+    return (
+        f"{certificates} {at:%Y-%m-%d}, {instead} Without a trusted time nobody can tell whether "
+        "it was signed while they were. Ask the issuer to sign anew."
+    )
+
+
+def _notes_on_time(part: CheckedPart, signer: str) -> dict[str, str]:
+    """Return by code what was not checked of time and revocation."""
+    notes = {}
+    if not part.level.stamped:
+        notes["time_not_trusted"] = (
+            "The time of signing is the signer's own statement, and revocation was not looked up: "
+            "verification uses no network."
+        )
+    elif not all(by.time for by in part.signers):
+        notes["time_not_trusted"] = (
+            "The time stamps are sound, but no authority is named as trusted (--tsa-trust)."
+        )
+    elif part.time is None:
+        notes["manifest_time"] = (
+            "Manifest and evidence have no trusted time of their own: once the certificates of "
+            f"{signer} have expired, nobody can tell whether they were signed before."
+        )
+    if part.time is not None:
+        notes["revocation"] = (
+            f"Whether {signer} was revoked was looked up in the lists that the document holds, for "
+            "the time of the document's signature; not again for manifest and evidence."
+            if part.level.long_term
+            else "Revocation was not looked up: no lists are kept, and verification uses no "
+            "network."
+        )
+    return notes
 
 
 def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
@@ -236,6 +282,8 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
             found["root"] = shown(common_name(part.path.root))
         if part.level is not Level.B_B:
             found["level"] = part.level.value
+        if part.time is not None:
+            found["stamped"] = f"{part.time:%Y-%m-%d %H:%M:%S} UTC"
         for by in part.signers:
             when = f" {by.time:%Y-%m-%d %H:%M:%S} UTC" if by.time is not None else ""
             if when or len(part.signers) > 1:
@@ -243,6 +291,9 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
         found |= facts(part.evidence)
         if part.spec is INTERNAL:
             found["status"] = shown(value_of(part.evidence, "release.status"))
+        rebuilt = [each.spec.document for each in parts.values() if each.spec and each.rebuilt]
+        if rebuilt:
+            found["rebuilt"] = ", ".join(rebuilt)
         found["files"] = str(sum(each.files for each in parts.values()))
         return found
     return {}

@@ -56,13 +56,15 @@ def signatures_problem(tree: Mapping[str, Any]) -> str:
     """Say what is wrong with what a manifest says of signatures; empty if nothing is."""
     levels = {level.value for level in Level}
     match tree:
-        case {"level": str(level), "roles": list(roles), **more} if not more and level in levels:
+        case {"level": str(level), "paper": str(), "roles": list(roles), **more} if (
+            not more and level in levels
+        ):
             try:
                 declared_roles(roles)
             except (InputError, TypeError):
                 return "Names signers that do not exist."
             return ""
-    return "Does not say who signs the document."
+    return "Does not say who signs the document, and on which paper."
 
 
 def evidence_problem(tree: Mapping[str, Any], *, public: bool) -> str:

@@ -6,119 +6,30 @@ Nothing is parsed before its digest is known from a manifest that a trusted sign
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import rfc8785
 from cryptography import x509
 
 from dpsynth.evidence import PREDICATE_TYPE
 from dpsynth.reports.sheets import SHEETS
-from dpsynth.signing.chain import CertificatePath
 from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
-from dpsynth.signing.levels import Level
-from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, list_folder, sha256
-from dpsynth.signing.roles import Role, declared_roles
+from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, STAMPS, list_folder, sha256
+from dpsynth.signing.stamps import MAX_STAMPS, check_stamps
 from dpsynth.signing.statement import Statement, parse_statement
+from dpsynth.verification.checked import EVIDENCE, INTERNAL, PUBLIC, CheckedPart, read_file
 from dpsynth.verification.evidence import evidence_problem, manifest_problem, value_of
 from dpsynth.verification.pdf import MAX_PDF, ExpectedPdf, check_pdf
 from dpsynth.verification.pdf_objects import has_prefix
-from dpsynth.verification.pdf_signers import ExpectedSigners, SignedBy
-from dpsynth.verification.report import Finding, Severity, shown
+from dpsynth.verification.pdf_signers import ExpectedSigners
+from dpsynth.verification.report import Severity, shown
 
-EVIDENCE = "evidence.dsse.json"
 _DATA = {"synthetic.csv", "synthetic.parquet"}
 _MODEL = {"model/model.json", "model/arrays.npz", "model/domains.json"}
 
-
-@dataclass(frozen=True, kw_only=True)
-class PartSpec:
-    """What belongs into one folder of a bundle.
-
-    Attributes:
-        folder: Its name.
-        public: Whether it may cross the boundary.
-        document: The signed PDF.
-        unsigned: Name under which the evidence gives the digest of the PDF before signing.
-        attachment: The evidence as attached to the PDF.
-    """
-
-    folder: str
-    public: bool
-    document: str
-    unsigned: str
-    attachment: str
-
-
-PUBLIC = PartSpec(
-    folder="public",
-    public=True,
-    document="certificate.pdf",
-    unsigned="certificate.unsigned.pdf",
-    attachment="evidence.public.json",
-)
-INTERNAL = PartSpec(
-    folder="internal",
-    public=False,
-    document="report.pdf",
-    unsigned="report.unsigned.pdf",
-    attachment="evidence.internal.json",
-)
-
-
-@dataclass(kw_only=True)
-class CheckedPart:
-    """What is known of a folder; a value is set only once it can be trusted.
-
-    Attributes:
-        name: How findings call the folder, empty for a folder verified alone.
-        findings: What does not hold.
-        files: Number of files whose digest was compared.
-        spec: Which folder the manifest says it is.
-        digest: SHA-256 of the manifest file.
-        manifest: Predicate of the manifest.
-        certificate: The signer.
-        path: Its path to a root.
-        evidence: Predicate of the evidence.
-        signers: Who signed the document.
-        document_sha256: Digest of the document as it is, further signatures included.
-    """
-
-    name: str
-    findings: list[Finding] = field(default_factory=list)
-    files: int = 0
-    spec: PartSpec | None = None
-    digest: str = ""
-    manifest: Mapping[str, Any] | None = None
-    certificate: x509.Certificate | None = None
-    path: CertificatePath | None = None
-    evidence: Mapping[str, Any] | None = None
-    signers: list[SignedBy] = field(default_factory=list)
-    document_sha256: str = ""
-
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """Who must have signed the document."""
-        return declared_roles(self.manifest["signatures"]["roles"]) if self.manifest else ()
-
-    @property
-    def level(self) -> Level:
-        """PAdES level of the document's signatures."""
-        return Level(self.manifest["signatures"]["level"]) if self.manifest else Level.B_B
-
-    @property
-    def grows(self) -> bool:
-        """Whether further signatures or archive stamps may follow what the manifest lists."""
-        return len(self.roles) > 1 or self.level is Level.B_LTA
-
-    def fail(self, code: str, file: str, text: str, severity: Severity = Severity.INVALID) -> None:
-        """Add a finding against a file of this folder."""
-        where = f"{self.name}/{file}" if self.name else file
-        self.findings.append(Finding(code=code, severity=severity, file=shown(where), text=text))
+Trust = tuple[Sequence[x509.Certificate], Sequence[x509.Certificate], datetime]
 
 
 def check_part(
@@ -144,14 +55,14 @@ def check_part(
     files, others = list_folder(folder)
     for other in others:
         part.fail("not_a_file", other, "Is a link or a device: a bundle holds files only.")
-    statement = _open_manifest(part, folder, files, roots, at)
+    statement = _open_manifest(part, folder, files, (roots, authorities, at))
     if statement is None:
         return part
     intact = _compare(part, folder, files, statement)
     if {EVIDENCE, part.spec.document if part.spec else ""} - set(statement.subjects):
         part.fail("file_missing", MANIFEST, "Does not list the evidence and the document.")
     elif EVIDENCE in intact:
-        evidence = _open_evidence(part, folder, statement, roots, at)
+        evidence = _open_evidence(part, folder, statement, roots, part.time or at)
         if evidence is not None and part.spec is not None and part.spec.document in intact:
             _check_document(part, folder, statement, evidence, (roots, authorities, at))
     return part
@@ -161,16 +72,16 @@ def _open_manifest(
     part: CheckedPart,
     folder: Path,
     files: Sequence[str],
-    roots: Sequence[x509.Certificate],
-    at: datetime,
+    trust: Trust,
 ) -> Statement | None:
     """Return the manifest's statement if a trusted signer signed it and it is well formed."""
     if MANIFEST not in files:
         part.fail("manifest_missing", MANIFEST, "Is missing: no file of the folder is vouched for.")
         return None
-    content = _read(part, folder, MANIFEST, MAX_ENVELOPE)
+    content = read_file(part, folder, MANIFEST, MAX_ENVELOPE)
     if content is None:
         return None
+    roots, authorities, at = trust
     opened = open_envelope(content, roots, at)
     if opened.payload is None:
         part.fail("manifest_signature", MANIFEST, _refused(opened))
@@ -195,16 +106,39 @@ def _open_manifest(
         return None
     part.spec, part.manifest = spec, statement.predicate
     part.digest = hashlib.sha256(content).hexdigest()
-    part.certificate, part.path = opened.certificate, opened.path
     part.files += 1
+    if STAMPS in files:
+        _check_stamps(part, folder, content, authorities, at)
+    if part.time is not None:
+        opened = open_envelope(content, roots, part.time)
+    part.certificate, part.path = opened.certificate, opened.path
     return statement
+
+
+def _check_stamps(
+    part: CheckedPart,
+    folder: Path,
+    manifest: bytes,
+    authorities: Sequence[x509.Certificate],
+    at: datetime,
+) -> None:
+    """Take the time of the manifest from the tokens beside it, as far as they hold."""
+    content = read_file(part, folder, STAMPS, MAX_STAMPS)
+    if content is None:
+        return
+    part.files += 1
+    part.stamps = check_stamps(manifest, content, authorities, at)
+    for code, text in part.stamps.problems:
+        part.fail(code, STAMPS, text)
+    for code, text in part.stamps.unknown:
+        part.fail(code, STAMPS, text, Severity.UNKNOWN)
 
 
 def _compare(
     part: CheckedPart, folder: Path, files: Sequence[str], statement: Statement
 ) -> set[str]:
     """Compare the files that are there with those that the manifest lists; return the intact."""
-    present, intact = set(files) - {MANIFEST}, set()
+    present, intact = set(files) - {MANIFEST, STAMPS}, set()
     for name, digest in sorted(statement.subjects.items()):
         if not _is_plain(name):
             part.fail("name_unsafe", MANIFEST, f"Lists a name that leads elsewhere: {shown(name)}.")
@@ -234,8 +168,11 @@ def _open_evidence(
     at: datetime,
 ) -> Statement | None:
     """Return the evidence's statement if it is signed, readable and about this folder."""
-    content = _read(part, folder, EVIDENCE, MAX_ENVELOPE)
+    content = read_file(part, folder, EVIDENCE, MAX_ENVELOPE)
     if content is None or part.spec is None or part.manifest is None:
+        return None
+    if hashlib.sha256(content).hexdigest() != manifest.subjects[EVIDENCE]:
+        part.fail("file_changed", EVIDENCE, "Changed while it was read.")
         return None
     opened = open_envelope(content, roots, at)
     if opened.payload is None:
@@ -257,6 +194,7 @@ def _open_evidence(
         part.fail("evidence_form", EVIDENCE, problem)
         return None
     part.evidence = statement.predicate
+    part.unsigned_sha256 = statement.subjects.get(part.spec.unsigned, "")
     for field_name, expected in (
         ("release.id", part.manifest["release"]),
         ("release.created", part.manifest["created"]),
@@ -301,7 +239,7 @@ def _grown(part: CheckedPart, folder: Path, name: str, digest: str) -> bool:
     """Say whether a file is the document that was listed, with something signed after it."""
     if part.spec is None or name != part.spec.document or not part.grows:
         return False
-    content = _read(part, folder, name, MAX_PDF)
+    content = read_file(part, folder, name, MAX_PDF)
     return content is not None and has_prefix(content, digest)
 
 
@@ -310,11 +248,11 @@ def _check_document(
     folder: Path,
     manifest: Statement,
     evidence: Statement,
-    trust: tuple[Sequence[x509.Certificate], Sequence[x509.Certificate], datetime],
+    trust: Trust,
 ) -> None:
     if part.spec is None or part.certificate is None or part.path is None:
         return
-    content = _read(part, folder, part.spec.document, MAX_PDF)
+    content = read_file(part, folder, part.spec.document, MAX_PDF)
     if content is None:
         return
     digest = manifest.subjects[part.spec.document]
@@ -328,7 +266,7 @@ def _check_document(
         ExpectedPdf(
             attachment=part.spec.attachment,
             content=rfc8785.dumps(dict(evidence.predicate)),
-            unsigned_sha256=evidence.subjects.get(part.spec.unsigned, ""),
+            unsigned_sha256=part.unsigned_sha256,
             signers=ExpectedSigners(
                 roles=part.roles,
                 level=part.level,
@@ -345,21 +283,6 @@ def _check_document(
     for code, text in found.unknown:
         part.fail(code, part.spec.document, text, Severity.UNKNOWN)
     part.signers = found.signers
-
-
-def _read(part: CheckedPart, folder: Path, name: str, limit: int) -> bytes | None:
-    """Read a file of limited size, never through a link."""
-    try:
-        descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        part.fail("file_unreadable", name, f"Cannot be read ({type(error).__name__}).")
-        return None
-    if len(content) > limit:
-        part.fail("file_too_large", name, "Is larger than such a file can be.")
-        return None
-    return content
 
 
 def _refused(opened: Opened) -> str:
@@ -379,5 +302,5 @@ def _is_plain(name: str) -> bool:
         and ".." not in pure.parts
         and "\\" not in name
         and name.isprintable()
-        and name not in {".", MANIFEST}
+        and name not in {".", MANIFEST, STAMPS}
     )

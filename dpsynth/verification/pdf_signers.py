@@ -31,7 +31,7 @@ from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import Role
 from dpsynth.signing.timestamp import TimeStamp, Trust, check_token
 
-_USAGE = KeyUsageConstraints(
+KEY_USAGE = KeyUsageConstraints(
     key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=False
 )
 
@@ -300,6 +300,6 @@ def _status(
             ),
             # Judged by `check_token`; here it only has to be readable.
             ts_validation_context=context(expected.authorities, "soft-fail"),
-            key_usage_settings=_USAGE,
+            key_usage_settings=KEY_USAGE,
         )
     )

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from steward import PASSPHRASE, Desk
 from time_authority import Authority, serving
 
+from dpsynth.signing.manifest import STAMPS
+
 ROLES = "[issuer, expert, dpo]"
 
 
@@ -94,9 +96,10 @@ def test_three_signers_and_a_renewal(desk: Desk) -> None:
         assert sign("expert")[0] == 0
         assert verified()[2] == ["pdf_signer_missing"]
         assert sign("dpo")[0] == 0
-        code, facts, found = verified("--ledger", str(desk.ledger))
+        code, facts, found = verified("--ledger", str(desk.ledger), "--rebuild")
         assert (code, found) == (0, [])
-        assert facts["level"] == "B-LTA"
+        assert facts["rebuilt"] == "certificate.pdf, report.pdf"
+        assert facts["level"] == "B-LTA" and facts["stamped"].startswith("20")
         assert facts["signed by dpo"].startswith("Dr. dpo 20") and "UTC" in facts["signed by dpo"]
         code, text = sign("dpo")
         assert code == 2 and "Everybody signed" in text
@@ -106,7 +109,11 @@ def test_three_signers_and_a_renewal(desk: Desk) -> None:
         assert renewed.code == 0, renewed.text
         after = (desk.folder / "clinic/public/certificate.pdf").read_bytes()
         assert after.startswith(before) and len(after) > len(before)
-        assert verified()[0] == 0
+        for folder in ("public", "internal"):
+            stamps = (desk.folder / "clinic" / folder / STAMPS).read_bytes()
+            assert len(json.loads(stamps)["tokens"]) == 2
+        code, renewed_facts, _ = verified("--ledger", str(desk.ledger))
+        assert code == 0 and renewed_facts["stamped"] == facts["stamped"]
 
     shutil.copytree(desk.folder / "clinic", desk.folder / "spoiled")
     path = desk.folder / "spoiled/public/certificate.pdf"

@@ -30,7 +30,7 @@ class Authority:
     asked: list[bytes] = field(default_factory=list)
 
     @classmethod
-    def make(cls, name: str, *, stamps: bool = True) -> Authority:
+    def make(cls, name: str, *, stamps: bool = True, days: int = 365) -> Authority:
         """Make a root and a certificate below it; without `stamps` for another purpose."""
         root_key, key = (
             rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)
@@ -39,12 +39,12 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         purpose = ExtendedKeyUsageOID.TIME_STAMPING if stamps else ExtendedKeyUsageOID.CODE_SIGNING
         root = (
-            _certificate(issuer, issuer, root_key.public_key())
+            _certificate(issuer, issuer, root_key.public_key(), days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(root_key, hashes.SHA256())
         )
         leaf = (
-            _certificate(subject, issuer, key.public_key())
+            _certificate(subject, issuer, key.public_key(), days)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
             .sign(root_key, hashes.SHA256())
         )
@@ -104,7 +104,7 @@ def serving(authority: Authority, *, fault: str = "") -> Iterator[str]:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey
+    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, days: int
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -114,5 +114,5 @@ def _certificate(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365))
+        .not_valid_after(now + timedelta(days=days))
     )

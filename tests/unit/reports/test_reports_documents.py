@@ -29,7 +29,6 @@ from dpsynth.errors import DisclosureError, InputError
 from dpsynth.evidence import FIELDS, Fact, PublicEvidence, ReleaseEvidence
 from dpsynth.results import Disclosure
 
-HERE = Path(__file__).parent
 DOCUMENTS = ("adult-certificate", "adult-report", "diabetes-certificate", "diabetes-report")
 
 
@@ -282,7 +281,7 @@ def test_bytes_depend_on_evidence_only(
     for zone, seed in (("Pacific/Auckland", "1"), ("America/Vancouver", "77")):
         environment = os.environ | {"TZ": zone, "PYTHONHASHSEED": seed, "LC_ALL": "C"}
         done = subprocess.run(
-            [sys.executable, "-c", code, str(HERE), kind],
+            [sys.executable, "-c", code, str(Path(sample.__file__).parent), kind],
             env=environment,
             cwd=tmp_path,
             capture_output=True,

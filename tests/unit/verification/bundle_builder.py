@@ -20,8 +20,10 @@ from dpsynth.evidence.shapes import Shape
 from dpsynth.results import Disclosure
 from dpsynth.signing.dsse import sign_envelope
 from dpsynth.signing.keys import Signer, init_trial_authority, load_roots, load_signer
-from dpsynth.signing.manifest import MANIFEST, manifest_statement
+from dpsynth.signing.levels import BASELINE, Assurance
+from dpsynth.signing.manifest import MANIFEST, STAMPS, manifest_statement
 from dpsynth.signing.roles import ISSUER_ONLY, Role
+from dpsynth.signing.stamps import add_stamp
 from dpsynth.signing.statement import statement
 
 
@@ -108,7 +110,7 @@ def write_manifest(folder: Path, signer: Signer, **changes: Any) -> str:
         "created": "2026-01-01T00:00:00Z",
         "folder": folder.name,
         "ledger": {"head_seq": 7, "head_digest": "ab" * 32},
-        "signatures": {"level": "B-B", "roles": ["issuer"]},
+        "signatures": {"level": "B-B", "paper": "a4", "roles": ["issuer"]},
     }
     content = sign_envelope(manifest_statement(folder, predicate | changes), signer)
     (folder / MANIFEST).write_bytes(content)
@@ -127,8 +129,18 @@ def write_evidence(
     (folder / "evidence.dsse.json").write_bytes(envelope)
 
 
-def write_bundle(target: Path, issuer: Issuer, release: str = "REL-1") -> Path:
+def stamp_manifest(folder: Path, url: str) -> None:
+    """Add a time stamp to the manifest of a folder."""
+    path = folder / STAMPS
+    earlier = path.read_bytes() if path.exists() else None
+    path.write_bytes(add_stamp((folder / MANIFEST).read_bytes(), earlier, url))
+
+
+def write_bundle(
+    target: Path, issuer: Issuer, release: str = "REL-1", assurance: Assurance = BASELINE
+) -> Path:
     signer = issuer.signer
+    said = {"signatures": {"level": assurance.level.value, "paper": "a4", "roles": ["issuer"]}}
     public, internal = target / "public", target / "internal"
     (internal / "model").mkdir(parents=True)
     public.mkdir()
@@ -139,12 +151,15 @@ def write_bundle(target: Path, issuer: Issuer, release: str = "REL-1") -> Path:
     entry = {"name": "synthetic.csv", "sha256": hashlib.sha256(data).hexdigest(), "bytes": 8}
     facts = evidence(release, signer.name, [entry])
     unsigned = render("evidence.public.json", facts.public().to_bytes(), release)
-    (public / "certificate.pdf").write_bytes(signed(unsigned, signer))
+    (public / "certificate.pdf").write_bytes(signed(unsigned, signer, assurance=assurance))
     write_evidence(public, facts, signer, unsigned, public=True)
-    digest = write_manifest(public, signer, release=release)
+    digest = write_manifest(public, signer, release=release, **said)
     (internal / "model" / "model.json").write_text("{}")
     unsigned = render("evidence.internal.json", facts.to_bytes(), f"Report {release}")
-    (internal / "report.pdf").write_bytes(signed(unsigned, signer))
+    (internal / "report.pdf").write_bytes(signed(unsigned, signer, assurance=assurance))
     write_evidence(internal, facts, signer, unsigned, public=False)
-    write_manifest(internal, signer, release=release, public_manifest=digest)
+    write_manifest(internal, signer, release=release, public_manifest=digest, **said)
+    for folder in (public, internal):
+        if assurance.tsa is not None:
+            stamp_manifest(folder, assurance.tsa)
     return target

@@ -266,7 +266,7 @@ def test_names_that_lead_elsewhere(bundle: Path, issuer: Issuer, name: str) -> N
         "created": "2026-01-01T00:00:00Z",
         "folder": "public",
         "ledger": {"head_seq": 7, "head_digest": "ab" * 32},
-        "signatures": {"level": "B-B", "roles": ["issuer"]},
+        "signatures": {"level": "B-B", "paper": "a4", "roles": ["issuer"]},
     }
     content = statement({name: "0" * 64}, MANIFEST_TYPE, predicate)
     (public / MANIFEST).write_bytes(sign_envelope(content, issuer.signer))
