@@ -87,6 +87,16 @@ def other_language(pdf: bytes) -> bytes:
     return updated(pdf, change)
 
 
+def other_title(pdf: bytes) -> bytes:
+    """Change the title that readers show above the document, in both places that hold one."""
+
+    def change(writer: IncrementalPdfFileWriter) -> None:
+        writer.document_meta.title = "Epsilon 0.1"
+        writer.update_root()
+
+    return updated(pdf, change)
+
+
 def annotated(pdf: bytes) -> bytes:
     """Put a note on the first page."""
 

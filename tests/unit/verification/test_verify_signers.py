@@ -10,19 +10,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import conformance
+import pikepdf
 import pytest
-from certificates import CertificateAuthority, revocation_list
+from certificates import CertificateAuthority, new_key, revocation_list, unsuitable_certificate
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from dpsynth.reports import pdf as pdf_room
 from dpsynth.reports.sign import renew_archive
 from pyhanko.pdf_utils.reader import PdfFileReader
 from signed_files import ALL, TWO, Signed, World, kinds_of
-from tampered_pdf import TAMPERED, cut_after, flipped_in_attachment
+from tampered_pdf import (
+    TAMPERED,
+    cut_after,
+    flipped_in_attachment,
+    other_title,
+)
 from time_authority import Authority, serving
 
 from dpsynth.errors import InputError
+from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, FieldLock, Role
 from dpsynth.verification.pdf import ExpectedPdf, check_pdf
@@ -162,6 +171,38 @@ def test_one_person_in_two_roles(world: World) -> None:
         made.revisions[1], Role.DPO, TWO, Level.B_B, world.signer(Role.ISSUER, "P-256")
     )
     assert codes(forged, made.expected) == {"pdf_same_signer"}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"purpose": ExtendedKeyUsageOID.SERVER_AUTH},
+        {"kind": "RSA-2048"},
+        {"signs": False},
+        {"critical": True},
+    ],
+    ids=lambda reason: next(iter(reason)),
+)
+def test_a_further_signer_whose_certificate_is_not_for_signing(
+    world: World, reason: dict[str, Any]
+) -> None:
+    """Under the trusted root; the issuer's own certificate is checked with the manifest."""
+    made = world.make(TWO, Level.B_B)
+    key = new_key(reason.get("kind", "P-256"))
+    certificate = unsuitable_certificate(world.authority, key, "Web server", **reason)
+    signer = Signer(private_key=key, certificate=certificate, chain=(world.authority.root,))
+    forged = world.sign(made.revisions[1], Role.DPO, TWO, Level.B_B, signer)
+    assert codes(forged, made.expected) == {"pdf_signer_unsuitable"}
+
+
+def test_a_further_signer_who_changes_the_title(world: World) -> None:
+    """What he changed before he signed lies below his signature, and was never the issuer's."""
+    made = world.make(TWO, Level.B_B)
+    spoiled = other_title(made.revisions[1])
+    forged = world.sign(spoiled, Role.DPO, TWO, Level.B_B, world.signer(Role.DPO))
+    with pikepdf.open(io.BytesIO(forged)) as document:  # what a reader would show
+        assert document.open_metadata()["dc:title"] == "Epsilon 0.1"
+    assert codes(forged, made.expected) == {"pdf_metadata_changed"}
 
 
 def test_the_signature_of_another_document(world: World) -> None:
