@@ -76,19 +76,29 @@ def _catalog(root: Any) -> dict[str, bytes]:
 
 def _title(reader: PdfFileReader, revision: int) -> tuple[dict[str, str], list[Any]]:
     """Return what a document says of itself, but for when and by what it was changed last."""
-    held = []
-    for owner, key in ((reader.trailer, "/Info"), (reader.root, "/Metadata")):
-        reference = owner.raw_get(key)
-        if not isinstance(reference, generic.IndirectObject):
-            raise ValueError(f"{key} is not an object of its own")
-        held.append(reader.get_object(reference.reference, revision=revision))
-    info, metadata = held
+    info = _held(reader, reader.trailer, "/Info", revision)
     said = {key: str(info[key]) for key in info if key not in _LAST_CHANGE}
-    content = decoded(metadata)
-    if b"<!" in content:
+    return said, _statements(decoded(_held(reader, reader.root, "/Metadata", revision)))
+
+
+def _held(reader: PdfFileReader, owner: Any, key: str, revision: int) -> Any:
+    """Return an object that the newest revision refers to, as it was in another one."""
+    reference = owner.raw_get(key)
+    if not isinstance(reference, generic.IndirectObject):
+        raise ValueError(f"{key} is not an object of its own")
+    return reader.get_object(reference.reference, revision=revision)  # type: ignore[no-untyped-call]
+
+
+def _statements(xmp: bytes) -> list[Any]:
+    """Return tag, text and attributes of each element of the metadata; ValueError if it is odd."""
+    text = xmp.decode()
+    if "<!" in text:
         raise ValueError("metadata with declarations")
-    nodes = ElementTree.fromstring(content).iter()  # noqa: S314 (without entities)
-    return said, [
+    try:
+        nodes = ElementTree.fromstring(text).iter()  # noqa: S314 (nothing is declared in it)
+    except ElementTree.ParseError:
+        raise ValueError("metadata that cannot be read") from None
+    return [
         (
             node.tag,
             (node.text or "").strip(),

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from dpsynth.reports import pdf as pdf_room
 from dpsynth.reports.sign import renew_archive
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from signed_files import ALL, TWO, Signed, World, kinds_of
 from tampered_pdf import (
@@ -27,6 +29,7 @@ from tampered_pdf import (
     cut_after,
     flipped_in_attachment,
     other_title,
+    updated,
 )
 from time_authority import Authority, serving
 
@@ -203,6 +206,27 @@ def test_a_further_signer_who_changes_the_title(world: World) -> None:
     with pikepdf.open(io.BytesIO(forged)) as document:  # what a reader would show
         assert document.open_metadata()["dc:title"] == "Epsilon 0.1"
     assert codes(forged, made.expected) == {"pdf_metadata_changed"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"<x",
+        b"\xff\xfe<\x00x\x00/\x00>\x00",
+        b'<!DOCTYPE x [<!ENTITY e "e">]><x>&e;</x>',
+        b"<x/>",
+    ],
+)
+def test_metadata_that_cannot_be_read_become_a_finding(full: Signed, metadata: bytes) -> None:
+    def change(writer: IncrementalPdfFileWriter) -> None:
+        stream = generic.StreamObject(stream_data=metadata)
+        reference = writer.root.raw_get("/Metadata")
+        writer.objects[(reference.generation, reference.idnum)] = stream
+        writer._update_meta = lambda: None
+
+    found = codes(updated(full.pdf, change), full.expected)
+    assert found & {"pdf_metadata_changed", "pdf_unreadable"}
 
 
 def test_the_signature_of_another_document(world: World) -> None:
