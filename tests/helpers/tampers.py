@@ -39,6 +39,7 @@ class Scene:
         first: Issuer alone, level B-B.
         second: Another release of the same people, issuer and ledger.
         three: Issuer, expert and data protection officer, level B-LTA; the last in the ledger.
+            None where tampers with it are not asked for.
         before: The ledger as it was before `second`.
         elsewhere: The ledger of another institution.
     """
@@ -46,20 +47,22 @@ class Scene:
     hospital: Hospital
     first: Path
     second: Path
-    three: Path
+    three: Path | None
     before: Path
     elsewhere: Path
 
     @classmethod
-    def make(cls, hospital: Hospital) -> Scene:
-        """Release three times, which takes half a minute."""
+    def make(cls, hospital: Hospital, *, alone: bool = False) -> Scene:
+        """Release three times, which takes half a minute; twice if the issuer is `alone`."""
         folder = hospital.folder
         first = hospital.release("first")
         before = Path(shutil.copy(hospital.ledger, folder / "before.sqlite"))
         second = hospital.release("second")
-        three = hospital.release(
-            "three", roles=ALL, level=Level.B_LTA, form="parquet", paper="letter"
-        )
+        three = None
+        if not alone:
+            three = hospital.release(
+                "three", roles=ALL, level=Level.B_LTA, form="parquet", paper="letter"
+            )
         return cls(
             hospital=hospital,
             first=first,
