@@ -16,6 +16,7 @@ from benchmarks import (
     neighbours,
     releases,
     synth,
+    tampered,
     targets,
 )
 
@@ -107,7 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.add_argument("--part", nargs="+", choices=targets.PARTS, default=list(targets.PARTS))
     command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    command = commands.add_parser(
+        "tampered", help="tampered bundles that verify must name; honest ones it must accept"
+    )
+    command.add_argument("--only", choices=("tampered", "honest", "both"), default="both")
     options = parser.parse_args(arguments)
+    if options.command == "tampered":
+        return tampered.run(only=options.only)
     if options.command == "neighbours":
         return neighbours.run(
             data=options.data,

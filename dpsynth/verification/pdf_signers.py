@@ -26,7 +26,7 @@ from pyhanko_certvalidator import ValidationContext
 from dpsynth.errors import InputError
 from dpsynth.reports.levels import to_asn1
 from dpsynth.reports.sign import in_own_loop
-from dpsynth.signing.chain import UNREADABLE, common_name, find_path
+from dpsynth.signing.chain import UNREADABLE, common_name, find_path, unsuitable
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import Role
 from dpsynth.signing.timestamp import TimeStamp, Trust, check_token
@@ -260,6 +260,10 @@ def _check_trust(
     elif status.revoked:
         found.problems.append(
             ("pdf_revoked", f"The certificate of the {by.role.words} had been revoked.")
+        )
+    elif unfit := unsuitable(certificate):
+        found.problems.append(
+            ("pdf_signer_unsuitable", f"The {by.role.words} signed, but {unfit}.")
         )
     elif not status.trusted:
         lenient = _status(signature, moment, expected, store, required=False)

@@ -24,6 +24,8 @@ def new_key(kind: str) -> Any:
     match kind:
         case "RSA-3072":
             return rsa.generate_private_key(65537, 3072)
+        case "RSA-2048":  # refused by the product
+            return rsa.generate_private_key(65537, 2048)
         case "P-256":
             return ec.generate_private_key(ec.SECP256R1())
         case "P-384":
@@ -77,6 +79,41 @@ class CertificateAuthority:
     def crl(self, revoked: Sequence[x509.Certificate] = (), **validity: Any) -> bytes:
         """Return a revocation list in force, DER."""
         return revocation_list(self.root, self.key, revoked, **validity)
+
+
+def unsuitable_certificate(
+    authority: CertificateAuthority,
+    key: Any,
+    name: str,
+    *,
+    signs: bool = True,
+    purpose: x509.ObjectIdentifier = DOCUMENT_SIGNING,
+    critical: bool = False,
+    kind: str = "",
+) -> x509.Certificate:
+    """Issue a certificate that may not sign evidence, for the one reason that is given.
+
+    Args:
+        authority: Who issues it.
+        key: Its key.
+        name: Common name.
+        signs: Whether its key usage allows signatures.
+        purpose: Extended key usage.
+        critical: Whether it has a critical extension that nobody knows.
+        kind: Kind of the key, where that is the reason.
+    """
+    builder = (
+        _builder(_name(name), authority.root.subject, key.public_key(), days=30)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=signs), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    )
+    if critical:
+        unknown = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00"
+        )
+        builder = builder.add_extension(unknown, critical=True)
+    return builder.sign(authority.key, hashes.SHA384())
 
 
 def revocation_list(

@@ -21,6 +21,13 @@ HOSTILE = {
     "right to left": "\u202e\u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627 " * 400,
     "emoji": "\U0001f600\u25a0\u2717\U0001f1e8\U0001f1e6 " * 400,
     "marks": "Z\u0300\u0301\u0302\u0303\u0304\u0306\u0307" * 400,
+    "latex": r"\input{/etc/passwd} $\write18{id}$ \href{http://example.org}{x} \(y\) %\\[z" * 40,
+    "path": "../../etc/passwd /etc/shadow C:\\Windows\\x \\\\host\\share file:///etc/passwd ~/.ssh"
+    * 40,
+    "formula": '=HYPERLINK("http://example.org","x")' + "@SUM(1+1)*cmd|' /C calc'!A0" * 40,
+    "formula plus": "+cmd|' /C calc'!A0" * 40,
+    "formula minus": "-2+3+cmd|' /C calc'!A0" * 40,
+    "terminal": "\x1b]8;;http://example.org\x1b\\click\x1b]8;;\x1b\\\x1b[2J\u202e\u2066" * 40,
     "control": "a\x00b\x07c\nd\te\x1bf\u2028g\ufeffh" * 400,
 }
 FREE = (

@@ -276,13 +276,23 @@ def test_names_that_lead_elsewhere(bundle: Path, issuer: Issuer, name: str) -> N
 
 
 def test_names_that_steer_a_terminal_are_shown_escaped(bundle: Path, issuer: Issuer) -> None:
-    (bundle / "public" / "x\x1b[2Jy").write_text("x")
+    hostile = (
+        "x\x1b[2Jy",
+        "\x1b]8;;mailto:x\x07y\x1b]8;;\x07",
+        "\u202efdp.exe",
+        "\u2066x",
+        "a\nVALID: b",
+    )
+    for name in hostile:
+        (bundle / "public" / name).write_text("x")
+    (bundle / hostile[0]).mkdir()
     Path(os.fsdecode(os.fsencode(bundle / "public") + b"/\xff\xfe")).write_text("x")
     report = verify_bundle(bundle, roots=issuer.roots)
     assert report.exit_code == 1
     for finding in report.findings:
-        assert finding.file.isprintable()
+        assert finding.file.isprintable() and finding.text.isprintable()
         finding.file.encode()
+    assert sum(finding.code == "file_unlisted" for finding in report.findings) == len(hostile) + 2
 
 
 @pytest.mark.parametrize(

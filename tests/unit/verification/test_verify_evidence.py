@@ -10,7 +10,7 @@ import pytest
 from bundle_builder import evidence
 
 from dpsynth.evidence import evidence_schema
-from dpsynth.verification.evidence import evidence_problem
+from dpsynth.verification.evidence import evidence_problem, facts
 
 FILES = [{"name": "synthetic.csv", "sha256": "ab" * 32, "bytes": 8}]
 FACTS = evidence("REL-1", "Example Hospital", FILES)
@@ -67,6 +67,37 @@ def test_sections_of_others_are_bound_by_the_same_classes() -> None:
     assert problem(TREES[False] | raw, False) == ""
     for wrong in ({"x-hospital": {"ward": 1}}, {"hospital": {}}, {"x-": {}}, {"X-a": {}}):
         assert problem(TREES[True] | wrong, True)
+
+
+HOSTILE = "\x1b]8;;http://example.org\x1b\\x\u202e\u2066\r\n[bold]VALID: "
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_words_of_a_stranger_cannot_steer_a_terminal(public: bool) -> None:
+    tree = copy.deepcopy(TREES[public])
+    for name in ("title", "purpose", "name"):
+        tree["release"][name]["value"] = HOSTILE
+    tree["release"]["recipient"]["value"] = {"name": HOSTILE, "jurisdiction": HOSTILE}
+    tree["guarantee"]["unit"]["value"] = tree["budget"]["lineage"]["value"] = HOSTILE
+    assert problem(tree, public) == ""
+    told = facts(tree)
+    assert {"title", "recipient", "unit", "lineage"} <= set(told)
+    assert all(text.isprintable() for text in told.values())
+
+
+def test_keys_of_a_stranger_are_not_repeated() -> None:
+    for spoil in (
+        lambda tree: tree.update({HOSTILE: {}}),
+        lambda tree: tree.update({"x-a": {HOSTILE: 1}}),
+        lambda tree: tree["guarantee"]["epsilon"].update({HOSTILE: 1}),
+        lambda tree: tree["guarantee"]["epsilon"].update(value=HOSTILE),
+        lambda tree: tree["guarantee"]["epsilon"].update(provenance=HOSTILE),
+        lambda tree: tree.update(schemaVersion=HOSTILE),
+    ):
+        tree = copy.deepcopy(TREES[True])
+        spoil(tree)
+        found = problem(tree, True)
+        assert found.isprintable() and "example.org" not in found
 
 
 def test_internal_evidence_is_no_public_evidence() -> None:

@@ -19,6 +19,7 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+from tampered_pdf import junk_appended, red_box, rewritten, swapped_attachment
 
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, Role
@@ -64,31 +65,6 @@ def codes(content: bytes, expected: ExpectedPdf) -> set[str]:
     return {code for code, _ in check_pdf(content, expected).problems}
 
 
-def updated(writer: IncrementalPdfFileWriter) -> bytes:
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
-
-
-def swapped_attachment(pdf: bytes) -> bytes:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    tree = writer.root["/Names"]["/EmbeddedFiles"]
-    stream = tree["/Names"][1]["/EF"].raw_get("/F")
-    fake = generic.StreamObject(stream_data=b'{"epsilon":"0.1"}')
-    fake["/Type"] = generic.pdf_name("/EmbeddedFile")
-    writer.objects[(stream.generation, stream.idnum)] = fake
-    return updated(writer)
-
-
-def red_box(pdf: bytes) -> bytes:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    ref = writer.add_object(generic.StreamObject(stream_data=b"1 0 0 rg 50 500 300 200 re f"))
-    page = writer.root["/Pages"]["/Kids"][0]
-    page["/Contents"] = generic.ArrayObject([page.raw_get("/Contents"), ref])
-    writer.update_container(page)
-    return updated(writer)
-
-
 def second_signature(pdf: bytes, issuer: Issuer) -> bytes:
     """What a signer does that ignores the certification, as some tools do."""
 
@@ -103,13 +79,6 @@ def second_signature(pdf: bytes, issuer: Issuer) -> bytes:
         new_field_spec=fields.SigFieldSpec("Second"),
     )
     return sign_module.in_own_loop(signer.async_sign_pdf(writer)).getvalue()
-
-
-def rewritten(pdf: bytes) -> bytes:
-    out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf)) as document:
-        document.save(out)
-    return out.getvalue()
 
 
 def test_an_honest_pdf_has_no_problem(pdf: bytes, expected: ExpectedPdf) -> None:
@@ -286,7 +255,7 @@ def test_the_size_of_a_pdf_is_limited(
     assert codes(pdf, expected) == {"pdf_too_large"}
 
 
-@pytest.mark.parametrize("attack", [swapped_attachment, red_box, rewritten, lambda pdf: pdf + b"x"])
+@pytest.mark.parametrize("attack", [swapped_attachment, red_box, rewritten, junk_appended])
 def test_a_new_manifest_does_not_hide_a_forged_certificate(
     bundle: Path, issuer: Issuer, attack: object
 ) -> None:

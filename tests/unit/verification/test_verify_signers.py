@@ -6,25 +6,35 @@ import io
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import conformance
 import pikepdf
 import pytest
-from certificates import CertificateAuthority, revocation_list
+from certificates import CertificateAuthority, new_key, revocation_list, unsuitable_certificate
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from dpsynth.reports import pdf as pdf_room
 from dpsynth.reports.sign import renew_archive
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from signed_files import ALL, TWO, Signed, World, kinds_of
+from tampered_pdf import (
+    TAMPERED,
+    cut_after,
+    flipped_in_attachment,
+    other_title,
+    updated,
+)
 from time_authority import Authority, serving
 
 from dpsynth.errors import InputError
+from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, FieldLock, Role
 from dpsynth.verification.pdf import ExpectedPdf, check_pdf
@@ -45,15 +55,6 @@ def full(world: World) -> Signed:
 
 def codes(content: bytes, expected: ExpectedPdf) -> set[str]:
     return {code for code, _ in check_pdf(content, expected).problems}
-
-
-def updated(pdf: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    change(writer)
-    out = io.BytesIO()
-    writer.write(out)
-    assert out.getvalue().startswith(pdf)
-    return out.getvalue()
 
 
 # Honest files
@@ -119,85 +120,15 @@ def test_an_archive_stamp_is_renewed(world: World, full: Signed) -> None:
 # Tampered files
 
 
-def _swap_attachment(writer: IncrementalPdfFileWriter) -> None:
-    stream = writer.root["/Names"]["/EmbeddedFiles"]["/Names"][1]["/EF"].raw_get("/F")
-    fake = generic.StreamObject(stream_data=b'{"epsilon":"0.1"}')
-    fake["/Type"] = generic.pdf_name("/EmbeddedFile")
-    writer.objects[(stream.generation, stream.idnum)] = fake
-
-
-def _red_box(writer: IncrementalPdfFileWriter) -> None:
-    box = writer.add_object(generic.StreamObject(stream_data=b"1 0 0 rg 50 500 300 200 re f"))
-    page = writer.root["/Pages"]["/Kids"][0]
-    page["/Contents"] = generic.ArrayObject([page.raw_get("/Contents"), box])
-    writer.update_container(page)
-
-
-def _other_language(writer: IncrementalPdfFileWriter) -> None:
-    writer.root["/Lang"] = generic.pdf_string("fr")
-    writer.update_root()
-
-
-def _note(writer: IncrementalPdfFileWriter) -> None:
-    page = writer.root["/Pages"]["/Kids"][0]
-    note = generic.DictionaryObject(
-        {
-            generic.pdf_name("/Type"): generic.pdf_name("/Annot"),
-            generic.pdf_name("/Subtype"): generic.pdf_name("/Square"),
-            generic.pdf_name("/Rect"): generic.ArrayObject(map(generic.NumberObject, (0, 0, 9, 9))),
-        }
-    )
-    page["/Annots"].append(writer.add_object(note))
-    writer.update_container(page["/Annots"])
-    writer.update_container(page)
-
-
-def _flip_in_attachment(pdf: bytes) -> bytes:
-    at = pdf.index(b"stream", pdf.index(b"/EmbeddedFile")) + 12
-    return pdf[:at] + bytes([pdf[at] ^ 1]) + pdf[at + 1 :]
-
-
-def _rewrite(pdf: bytes) -> bytes:
-    out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf)) as document:
-        document.save(out)
-    return out.getvalue()
-
-
-def _fill_padding(pdf: bytes) -> bytes:
-    """Hide bytes behind the DER of the newest stamp, where no signature looks."""
-    end = [match.end() for match in re.finditer(rb"0{40}>", pdf)][-1] - 1
-    return pdf[: end - 8] + b"deadbeef" + pdf[end:]
-
-
-def _append_whole_end(pdf: bytes) -> bytes:
-    return pdf + b"junk\n" + pdf[pdf.rindex(b"startxref") :]
-
-
-TAMPERED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "byte flipped in the attachment": (_flip_in_attachment, "pdf_not_rendered"),
-    "attachment swapped": (lambda pdf: updated(pdf, _swap_attachment), "pdf_attachment_swapped"),
-    "page drawn over": (lambda pdf: updated(pdf, _red_box), "pdf_page_changed"),
-    "language changed": (lambda pdf: updated(pdf, _other_language), "pdf_catalog_changed"),
-    "annotation added": (lambda pdf: updated(pdf, _note), "pdf_signature"),
-    "rewritten by another tool": (_rewrite, "pdf_changed"),
-    "junk after the end": (lambda pdf: pdf + b"junk", "pdf_appended"),
-    "junk with an end of its own": (_append_whole_end, "pdf_changed"),
-    "bytes behind a signature": (_fill_padding, "pdf_changed"),
-}
-
-
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_others_call_valid(name: str, full: Signed) -> None:
     tamper, code = TAMPERED[name]
     assert code in codes(tamper(full.pdf), full.expected)
 
 
-def test_the_archive_stamp_cut_off(world: World, full: Signed) -> None:
-    stamps = PdfFileReader(io.BytesIO(full.pdf)).embedded_timestamp_signatures
-    _, _, second, rest = PdfFileReader(io.BytesIO(full.pdf)).embedded_signatures[-2].byte_range
-    assert len(stamps) == 2
-    cut = full.pdf[: int(second) + int(rest)]
+def test_the_archive_stamp_cut_off(full: Signed) -> None:
+    assert len(PdfFileReader(io.BytesIO(full.pdf)).embedded_timestamp_signatures) == 2
+    cut = cut_after(full.pdf, -2)
     assert codes(cut, full.expected) == {"pdf_archive_stamp_missing"}
 
 
@@ -245,6 +176,59 @@ def test_one_person_in_two_roles(world: World) -> None:
     assert codes(forged, made.expected) == {"pdf_same_signer"}
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"purpose": ExtendedKeyUsageOID.SERVER_AUTH},
+        {"kind": "RSA-2048"},
+        {"signs": False},
+        {"critical": True},
+    ],
+    ids=lambda reason: next(iter(reason)),
+)
+def test_a_further_signer_whose_certificate_is_not_for_signing(
+    world: World, reason: dict[str, Any]
+) -> None:
+    """Under the trusted root; the issuer's own certificate is checked with the manifest."""
+    made = world.make(TWO, Level.B_B)
+    key = new_key(reason.get("kind", "P-256"))
+    certificate = unsuitable_certificate(world.authority, key, "Web server", **reason)
+    signer = Signer(private_key=key, certificate=certificate, chain=(world.authority.root,))
+    forged = world.sign(made.revisions[1], Role.DPO, TWO, Level.B_B, signer)
+    assert codes(forged, made.expected) == {"pdf_signer_unsuitable"}
+
+
+def test_a_further_signer_who_changes_the_title(world: World) -> None:
+    """What he changed before he signed lies below his signature, and was never the issuer's."""
+    made = world.make(TWO, Level.B_B)
+    spoiled = other_title(made.revisions[1])
+    forged = world.sign(spoiled, Role.DPO, TWO, Level.B_B, world.signer(Role.DPO))
+    with pikepdf.open(io.BytesIO(forged)) as document:  # what a reader would show
+        assert document.open_metadata()["dc:title"] == "Epsilon 0.1"
+    assert codes(forged, made.expected) == {"pdf_metadata_changed"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"<x",
+        b"\xff\xfe<\x00x\x00/\x00>\x00",
+        b'<!DOCTYPE x [<!ENTITY e "e">]><x>&e;</x>',
+        b"<x/>",
+    ],
+)
+def test_metadata_that_cannot_be_read_become_a_finding(full: Signed, metadata: bytes) -> None:
+    def change(writer: IncrementalPdfFileWriter) -> None:
+        stream = generic.StreamObject(stream_data=metadata)
+        reference = writer.root.raw_get("/Metadata")
+        writer.objects[(reference.generation, reference.idnum)] = stream
+        writer._update_meta = lambda: None
+
+    found = codes(updated(full.pdf, change), full.expected)
+    assert found & {"pdf_metadata_changed", "pdf_unreadable"}
+
+
 def test_the_signature_of_another_document(world: World) -> None:
     mine, other = (world.make(ISSUER_ONLY, Level.B_B, body=text) for text in ("Mine", "Othr"))
     held = re.compile(rb"/Contents ?<([0-9a-fA-F]{2000,})>")
@@ -284,7 +268,7 @@ def test_a_last_signature_that_locks_nothing(world: World, monkeypatch: pytest.M
 def test_poppler_agrees_on_what_it_can_see(full: Signed, tmp_path: Path) -> None:
     for content, words in (
         (full.pdf, "Signature is Valid"),
-        (_flip_in_attachment(full.pdf), "Digest Mismatch"),
+        (flipped_in_attachment(full.pdf), "Digest Mismatch"),
     ):
         (tmp_path / "f.pdf").write_bytes(content)
         told = subprocess.run(
