@@ -20,8 +20,10 @@ def findings(tree: ast.AST, severity: str = "invalid") -> Iterator[tuple[str, st
     """Yield (code, severity) of each finding that a module can make.
 
     Calls of the makers, pairs of a code and a sentence (unknown where they are appended to
-    `unknown`), and notes by code.
+    `unknown`, or returned as a doubt), and notes by code.
     """
+    if isinstance(tree, ast.FunctionDef) and tree.name == "_doubt":
+        severity = "unknown"
     if isinstance(tree, ast.Call):
         name = getattr(tree.func, "attr", getattr(tree.func, "id", ""))
         owner = getattr(getattr(tree.func, "value", None), "attr", "")
@@ -48,6 +50,7 @@ def findings(tree: ast.AST, severity: str = "invalid") -> Iterator[tuple[str, st
 def used() -> set[tuple[str, str]]:
     """Return what the verifier can find."""
     modules = sorted((ROOT / "dpsynth" / "verification").glob("*.py"))
+    modules.append(ROOT / "dpsynth" / "signing" / "stamps.py")  # tokens beside a manifest
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
     return {found for tree in trees for found in findings(tree)}
 
