@@ -101,7 +101,7 @@ def facts(tree: Mapping[str, Any]) -> dict[str, str]:
     for label, name in _LABELS.items():
         value = value_of(tree, name)
         if isinstance(value, dict):
-            value = ", ".join(str(part) for part in value.values() if part)
+            value = ", ".join(str(value[key]) for key in ("name", "jurisdiction") if value.get(key))
         if value not in (None, ""):
             found[label] = shown(value)
     same = value_of(tree, "environment.code") == digests()
