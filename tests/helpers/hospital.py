@@ -36,7 +36,7 @@ from time_authority import Authority, serving
 from dpsynth.cli import main
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
-from dpsynth.signing.manifest import MANIFEST
+from dpsynth.signing.manifest import MANIFEST, STAMPS
 from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.signing.status import ReleaseStatus, StatusEntry, StatusList, first_edition
 
@@ -194,6 +194,7 @@ def resigned(hospital: Hospital, bundle: Path, target: Path, *, level: Level, ki
     bound: dict[str, str] = {}
     for part, document in DOCUMENTS.items():
         folder = target / part
+        (folder / STAMPS).unlink(missing_ok=True)  # it is over the manifest that was
         roles = roles_of(folder)
         pdf = unsigned_part((folder / document).read_bytes())
         whole = b""
@@ -203,7 +204,8 @@ def resigned(hospital: Hospital, bundle: Path, target: Path, *, level: Level, ki
             if role is Role.ISSUER:
                 (folder / document).write_bytes(pdf)
                 resign_evidence(folder, issuer)
-                signatures = {"level": level.value, "roles": [role.value for role in roles]}
+                said = statement_of(folder / MANIFEST).predicate["signatures"]
+                signatures = {**said, "level": level.value}
                 digest = resign_manifest(folder, issuer, signatures=signatures, **bound)
             whole = pdf
         (folder / document).write_bytes(whole)

@@ -166,16 +166,11 @@ def relisted_certificate(scene: Scene, bundle: Path) -> None:
     resign_manifest(bundle / "public", scene.issuer)
 
 
-def _claim(scene: Scene, bundle: Path, level: str, roles: Sequence[str]) -> None:
-    signatures = {"level": level, "roles": list(roles)}
-    resign_manifest(bundle / "public", scene.issuer, signatures=signatures)
-
-
 @tamper("manifest", "level claimed higher than it is", "trust in a time that nobody stamped",
         "pdf_archive_stamp_missing")  # fmt: skip
 def higher_level(scene: Scene, bundle: Path) -> None:
     """The manifest says B-LTA, the file is B-B."""
-    _claim(scene, bundle, "B-LTA", ["issuer"])
+    _relist(scene, bundle, level="B-LTA")
 
 
 @tamper("manifest", "level claimed lower than it is", "stamps that nobody checks", "pdf_fields",
@@ -203,10 +198,10 @@ def fewer_roles(scene: Scene, bundle: Path) -> None:
         "pdf_fields")  # fmt: skip
 def more_roles(scene: Scene, bundle: Path) -> None:
     """The expert signed as well, says the manifest."""
-    _claim(scene, bundle, "B-B", ["issuer", "expert"])
+    _relist(scene, bundle, roles=["issuer", "expert"])
 
 
 def _relist(scene: Scene, bundle: Path, **changes: object) -> None:
-    """Sign the manifest of a document that others signed after the issuer."""
+    """Sign the manifest anew, with other words about who signs the document, and how."""
     signatures = statement_of(bundle / "public" / MANIFEST).predicate["signatures"]
     resign_manifest(bundle / "public", scene.issuer, signatures={**signatures, **changes})
