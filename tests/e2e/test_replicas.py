@@ -36,7 +36,7 @@ def test_a_release_plants_canaries_and_pays_for_its_own_fit_alone(desk: Desk) ->
     assert canaries["status"] == "ok"
     assert canaries["members"] + canaries["non_members"] == 1000
     assert canaries["details"]["claimed_epsilon"] == 1.0
-    assert canaries["details"]["attempted_tests"] == 12
+    assert canaries["details"]["attempted_tests"] == 13
     assert not SHADOWS & set(results)
     with Ledger.open(desk.ledger) as book:
         charges = [e for entry in book.entries("clinic") for e in entry.payload.get("events", ())]

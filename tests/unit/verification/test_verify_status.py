@@ -23,8 +23,12 @@ from dpsynth.signing.status import (
 from dpsynth.verification import VerificationReport, verify_bundle
 
 RELEASE, OTHER = "DPS-2026-0123456789", "DPS-2026-ABCDEF0123"
-NOW = datetime.now(UTC).replace(microsecond=0)
-TODAY = NOW.date()
+TODAY = datetime.now(UTC).date()
+
+
+def now() -> datetime:
+    """The time of the test: certificates of its fixtures begin later than this file was read."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +41,14 @@ def entry(status: ReleaseStatus, release: str = RELEASE, **more: object) -> Stat
 
 
 def edition(issuer: Issuer, *entries: StatusEntry, days: int = 30) -> StatusList:
-    listed = first_edition(issuer.signer.name, issued=NOW - timedelta(hours=1), days=days)
+    listed = first_edition(issuer.signer.name, issued=now() - timedelta(hours=1), days=days)
     return replace(listed, entries=entries)
 
 
 def verified(
-    bundle: Path, issuer: Issuer, status: bytes | None, at: datetime = NOW
+    bundle: Path, issuer: Issuer, status: bytes | None, at: datetime | None = None
 ) -> VerificationReport:
-    return verify_bundle(bundle, roots=issuer.roots, status=status, at=at)
+    return verify_bundle(bundle, roots=issuer.roots, status=status, at=at or now())
 
 
 def codes(report: VerificationReport) -> set[str]:
@@ -79,16 +83,16 @@ def test_the_list_decides(
 
 def test_a_list_that_is_too_old_leaves_it_open(released: Path, issuer: Issuer) -> None:
     content = sign_status(edition(issuer, days=2), issuer.signer)
-    report = verified(released, issuer, content, NOW + timedelta(days=3))
+    report = verified(released, issuer, content, now() + timedelta(days=3))
     assert (codes(report), report.exit_code) == ({"status_outdated"}, 6)
     gone = sign_status(edition(issuer, entry(ReleaseStatus.WITHDRAWN), days=2), issuer.signer)
-    report = verified(released, issuer, gone, NOW + timedelta(days=3))
+    report = verified(released, issuer, gone, now() + timedelta(days=3))
     assert report.exit_code == 1, "what was withdrawn stays so, however old the list"
 
 
 def test_a_list_from_the_future_leaves_it_open(released: Path, issuer: Issuer) -> None:
     listed = replace(
-        edition(issuer), issued=NOW + timedelta(days=3), next_update=NOW + timedelta(days=9)
+        edition(issuer), issued=now() + timedelta(days=3), next_update=now() + timedelta(days=9)
     )
     report = verified(released, issuer, sign_status(listed, issuer.signer))
     assert (codes(report), report.exit_code) == ({"status_from_the_future"}, 6)
@@ -121,7 +125,7 @@ def test_the_list_of_another_issuer_says_nothing(
     report = verified(released, issuer, content)
     assert (codes(report), report.exit_code) == ({"status_refused"}, 1)
     trusted = verify_bundle(
-        released, roots=[*issuer.roots, *stranger.roots], status=content, at=NOW
+        released, roots=[*issuer.roots, *stranger.roots], status=content, at=now()
     )
     assert (codes(trusted), trusted.exit_code) == ({"status_of_another"}, 1)
 
