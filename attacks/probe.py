@@ -26,8 +26,8 @@ from dpsynth.attacks.api import (
     verdict_of,
 )
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.scores import p_of_claim
-from dpsynth.attacks.stats import clopper_pearson, fisher_p, fisher_smallest
+from dpsynth.attacks.scores import p_of_counts
+from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
 
 from dpsynth.results import AttackResult
 
@@ -75,7 +75,7 @@ class UniqueCategory:
                 check_codes(data.domain, "generated", output)
                 hits[world] += int((output[:, column] == code).any())
         counts = (hits[0], self.runs, hits[1], self.runs)
-        p_value = fisher_p(*counts) if self.claim is None else p_of_claim(self.claim, counts)
+        p_value = p_of_counts(self.claim, counts)
         return AttackResult(
             name=self.name,
             title=self.title,

@@ -188,6 +188,16 @@ def rates(members: Scores, others: Scores) -> Details:
     return out
 
 
+def p_of_counts(claim: Claim | None, counts: tuple[int, int, int, int]) -> float:
+    """Return the p-value of a claim, or of "no difference" (Fisher) where nothing is claimed.
+
+    Args:
+        claim: The claim, if one is known.
+        counts: As :func:`p_of_claim` takes them.
+    """
+    return fisher_p(*counts) if claim is None else p_of_claim(claim, counts)
+
+
 def p_of_claim(claim: Claim, counts: tuple[int, int, int, int]) -> float:
     """Return a p-value of a claim: 1 minus the highest confidence at which rates lie above it.
 

@@ -27,8 +27,8 @@ from dpsynth.attacks.api import (
     verdict_of,
 )
 from dpsynth.attacks.claim import Claim
-from dpsynth.attacks.scores import p_of_claim
-from dpsynth.attacks.stats import clopper_pearson, fisher_p, fisher_smallest
+from dpsynth.attacks.scores import p_of_counts
+from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
 from numpy.typing import NDArray
 
 from dpsynth.results import AttackResult
@@ -129,8 +129,6 @@ class TwoSizes:
             ):
                 hits = (int(beyond[0].sum()), int(beyond[1].sum()))
                 counts = (hits[0], self.runs, hits[1], self.runs)
-                p_value = (
-                    fisher_p(*counts) if self.claim is None else p_of_claim(self.claim, counts)
-                )
+                p_value = p_of_counts(self.claim, counts)
                 found.append((min(1.0, _TESTS * p_value), f"{name} {side}", hits))
         return min(found)

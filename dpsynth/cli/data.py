@@ -24,7 +24,6 @@ from dpsynth.pipeline.examine import (
     read_coded,
 )
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.results import AttackResult, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
@@ -191,8 +190,7 @@ def _report_signer(report: Path | None, key: Path | None, passphrase: Path | Non
         raise InputError("must end in .pdf.", where=str(report))
     if report.exists():
         raise InputError("exists already.", where=str(report), fix="Choose another --report.")
-    settings = ReleaseSettings(key=key, passphrase_file=passphrase)
-    return None if key is None else load_release_signer(settings, prompt())
+    return None if key is None else load_release_signer(key, passphrase, prompt())
 
 
 def _read(

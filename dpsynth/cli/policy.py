@@ -13,7 +13,7 @@ from dpsynth.cli.console import emit_json, prompt, say, show_table
 from dpsynth.cli.policy_view import say_policy, say_sentences, say_unmet
 from dpsynth.errors import InputError
 from dpsynth.newfile import new_bytes
-from dpsynth.pipeline import ReleaseSettings, load_release_signer, load_settings
+from dpsynth.pipeline import load_release_signer, load_settings
 from dpsynth.pipeline.prepare import declared_of
 from dpsynth.pipeline.required import refusals, unsupported
 from dpsynth.policy import load_policy, shipped_policies
@@ -149,9 +149,7 @@ def waive(
         day = date.fromisoformat(expires)
     except ValueError:
         raise InputError("is no date.", where="--expires", fix="Write it as 2027-06-30.") from None
-    signer = load_release_signer(
-        ReleaseSettings(key=key, passphrase_file=passphrase_file), prompt()
-    )
+    signer = load_release_signer(key, passphrase_file, prompt())
     content = sign_waiver(
         loaded,
         signer,

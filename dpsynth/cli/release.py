@@ -68,7 +68,7 @@ def execute(
     plan = prepare(settings)
     target = out or Path(plan.settings.name)
     check_target(target)
-    signer = load_release_signer(plan.settings, prompt())
+    signer = load_release_signer(plan.settings.key, plan.settings.passphrase_file, prompt())
     if not quiet:
         say_columns(plan)
     with opened() if opened else write_ledger(ledger) as book, steps(quiet=quiet) as progress:

@@ -13,7 +13,6 @@ from dpsynth.errors import InputError
 from dpsynth.pipeline.further import Trusted, countersign
 from dpsynth.pipeline.further import renew as renew_stamps
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.signing.keys import load_crls, load_roots
 from dpsynth.signing.levels import Assurance, Level, assurance_of
 from dpsynth.signing.roles import Role
@@ -45,9 +44,7 @@ def sign(
     waiting = countersign(
         bundle,
         role=known[role],
-        signer=load_release_signer(
-            ReleaseSettings(key=key, passphrase_file=passphrase_file), prompt()
-        ),
+        signer=load_release_signer(key, passphrase_file, prompt()),
         assurance=_assurance(level, tsa, certificate, crl),
         trusted=_trusted(trust, tsa_trust),
     )

@@ -15,8 +15,7 @@ from dpsynth.cli.console import emit_json, prompt, say, show_table
 from dpsynth.errors import InputError
 from dpsynth.newfile import new_bytes
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.pipeline.settings import ReleaseSettings
-from dpsynth.signing.keys import Signer, load_roots
+from dpsynth.signing.keys import load_roots
 from dpsynth.signing.status import (
     ReleaseStatus,
     StatusEntry,
@@ -55,7 +54,7 @@ def new(
     json: o.Json = False,
 ) -> None:
     """Make the first edition of a list: it says that nothing was withdrawn."""
-    signer = _signer(key, passphrase_file)
+    signer = load_release_signer(key, passphrase_file, prompt())
     listed = first_edition(signer.name, issued=datetime.now(UTC), days=days)
     with new_bytes(path) as file:
         file.write(sign_status(listed, signer))
@@ -163,7 +162,7 @@ def _publish(
     json: bool,
 ) -> None:
     """Replace a list by its next edition, in one step."""
-    signer = _signer(key, passphrase_file)
+    signer = load_release_signer(key, passphrase_file, prompt())
     content, known = _open(path, trust)
     listed = next_edition(content, known, entry, issued=datetime.now(UTC), days=days)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -191,10 +190,6 @@ def _open(path: Path, trust: list[Path]) -> tuple[bytes, StatusList]:
     if opened.content is None:
         raise InputError(f"is refused: {opened.problem}.", where=str(path))
     return content, opened.content
-
-
-def _signer(key: Path, passphrase_file: Path | None) -> Signer:
-    return load_release_signer(ReleaseSettings(key=key, passphrase_file=passphrase_file), prompt())
 
 
 def _told(path: Path, listed: StatusList, json: bool) -> None:

@@ -63,7 +63,7 @@ def release(
     plan = prepare(loaded.override(**changes))
     target = Path(out) if out is not None else Path(plan.settings.name)
     check_target(target)
-    signer = load_release_signer(plan.settings, None)
+    signer = load_release_signer(plan.settings.key, plan.settings.passphrase_file, None)
     with write_ledger(ledger) as book:
         return run(plan, ledger=book, signer=signer, target=target, progress=_silent)
 

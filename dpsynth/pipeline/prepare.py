@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
@@ -252,13 +253,20 @@ def _check_encoding(dictionary: Dictionary, where: str) -> None:
             ) from None
 
 
-def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] | None) -> Signer:
-    """Load the signer of a release: the declared key, else the trial authority's.
+def load_release_signer(
+    key: Path | None, passphrase_file: Path | None, prompt: Callable[[str], str] | None
+) -> Signer:
+    """Load a signer: the key that was named, else the trial authority's.
+
+    Args:
+        key: PKCS#12 file or PKCS#11 address, or None.
+        passphrase_file: Holds its passphrase, or None.
+        prompt: Asks for one where neither file nor environment has it, or None.
 
     Raises:
         InputError: There is no key, the passphrase is wrong, or the certificate has expired.
     """
-    key = settings.key or keys_folder() / "signer.p12"
+    key = key or keys_folder() / "signer.p12"
     on_device = str(key).startswith(SCHEME)
     if not on_device and not key.is_file():
         raise InputError(
@@ -266,9 +274,7 @@ def load_release_signer(settings: ReleaseSettings, prompt: Callable[[str], str] 
             where=str(key),
             fix="Make a trial authority with `dpsynth keys init`, or name a PKCS#12 file: --key.",
         )
-    passphrase = read_passphrase(
-        file=settings.passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt
-    )
+    passphrase = read_passphrase(file=passphrase_file, env=PASSPHRASE_VARIABLE, prompt=prompt)
     return load_token_signer(str(key), passphrase) if on_device else load_signer(key, passphrase)
 
 

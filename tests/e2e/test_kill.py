@@ -37,7 +37,9 @@ def step(text):
 plan = prepare(settings)
 key = LedgerKey.create(folder / "keys" / "ledger.pem")
 with Ledger.open(folder / "ledger.sqlite", key=key, anchors=Anchors(folder / "anchors")) as book:
-    run(plan, ledger=book, signer=load_release_signer(plan.settings, None),
+    chosen = plan.settings
+    signer = load_release_signer(chosen.key, chosen.passphrase_file, None)
+    run(plan, ledger=book, signer=signer,
         target=folder / "clinic", progress=step)
 print(seen)
 """

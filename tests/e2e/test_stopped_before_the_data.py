@@ -23,7 +23,8 @@ def attempt(desk: Desk, progress: Callable[[str], None]) -> None:
         )
     )  # fmt: skip
     with write_ledger() as book:
-        run(plan, ledger=book, signer=load_release_signer(plan.settings, None),
+        signer = load_release_signer(plan.settings.key, plan.settings.passphrase_file, None)
+        run(plan, ledger=book, signer=signer,
             target=desk.folder / "clinic", progress=progress)  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def release_beside(desk: Desk, beside) -> None:
         run(
             plan,
             ledger=book,
-            signer=load_release_signer(settings, None),
+            signer=load_release_signer(settings.key, settings.passphrase_file, None),
             target=desk.folder / "clinic",
             progress=lambda text: beside(plan, book) if text.startswith("Judging") else None,
         )

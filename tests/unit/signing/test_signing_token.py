@@ -128,4 +128,4 @@ def test_refusals_name_what_is_wrong(token: str, change: object, pin: str, words
 def test_a_release_takes_the_uri_in_place_of_a_file(token: str, tmp_path: Path) -> None:
     (tmp_path / "pin").write_text(f"{PIN}\n")
     settings = ReleaseSettings(key=Path(uri(token, "P-256")), passphrase_file=tmp_path / "pin")
-    assert load_release_signer(settings, None).name == "Signer P-256"
+    assert load_release_signer(settings.key, settings.passphrase_file, None).name == "Signer P-256"
