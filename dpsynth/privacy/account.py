@@ -52,8 +52,9 @@ class Account:
     @classmethod
     def of(cls, reservation: ChargesEvents, *, rho: float, delta: float) -> Account:
         """Return new books that a reservation pays, or books that are open already."""
-        known = isinstance(reservation, Account)
-        return reservation if known else cls(reservation, rho=rho, delta=delta)
+        if isinstance(reservation, Account):
+            return reservation
+        return cls(reservation, rho=rho, delta=delta)
 
     @property
     def remaining(self) -> float:

@@ -170,17 +170,23 @@ class NoisyGradients:
         each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
         with torch.no_grad():
             found = each(dict(parameters), torch.from_numpy(bins).to(device), normals)
-            flat = torch.cat([found[name].reshape(len(bins), -1) for name in parameters], dim=1)
+            parts = [found[name].reshape(len(bins), -1) for name in parameters]
             if unit[-1] + 1 < len(unit):  # some unit has several rows
                 whose = torch.from_numpy(unit).to(device)
-                sums = torch.zeros(int(unit[-1]) + 1, flat.shape[1], device=device)
-                flat = sums.index_add_(0, whose, flat)
-            norms = torch.linalg.vector_norm(flat, dim=1) * _ROUNDING
+                parts = [_sum_by(part, whose, int(unit[-1]) + 1) for part in parts]
+            norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
+            norms = torch.linalg.vector_norm(norms, dim=0) * _ROUNDING
             # A gradient that is no number counts as none: one row must not poison the sum.
             finite = torch.isfinite(norms)
+            if not bool(finite.all()):
+                parts = [torch.where(finite[:, None], part, 0.0) for part in parts]
             share = torch.where(finite, self._query.clip / norms.clamp(min=self._query.clip), 0.0)
-            flat = torch.where(finite[:, None], flat, 0.0)
-            return (share @ flat).to(torch.float64)
+            return torch.cat([(share @ part).to(torch.float64) for part in parts])
+
+
+def _sum_by(rows: torch.Tensor, whose: torch.Tensor, units: int) -> torch.Tensor:
+    """Return the sums of the rows of each unit, shape (units, columns)."""
+    return torch.zeros(units, rows.shape[1], device=rows.device).index_add_(0, whose, rows)
 
 
 def check_training(query: TrainingQuery, domain: Domain) -> None:
