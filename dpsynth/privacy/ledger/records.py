@@ -228,6 +228,14 @@ class LineageStatus:
         return tuple(record for record in self.records if record.state in pending)
 
     @property
+    def renyi(self) -> bool:
+        """Whether something counts that was priced at the lineage's one Renyi order."""
+        return any(
+            record.currency is Currency.RENYI and record.state is not ReleaseState.VOID
+            for record in self.records
+        )
+
+    @property
     def epsilon_spent(self) -> float:
         """Epsilon of what is spent, at the lineage's delta: information, no filter acts on it.
 
@@ -235,11 +243,7 @@ class LineageStatus:
         """
         if not self.spent_rho:
             return 0.0
-        renyi = any(
-            record.currency is Currency.RENYI and record.state is not ReleaseState.VOID
-            for record in self.records
-        )
-        order = self.terms.order if renyi else None
+        order = self.terms.order if self.renyi else None
         return reached(float_up(self.spent_rho), self.terms.conversion_delta, order)
 
     def by_recipient(self) -> dict[str, Loss]:
