@@ -113,7 +113,7 @@ def _loss(e: PublicEvidence) -> dict[str, Any]:
         "epsilon": float(e["guarantee.epsilon"]),
         "delta": float(e["guarantee.delta"]),
     }
-    if not any("order" in call for call in e["accounting.calls"]):
+    if e["accounting.sampled"] is None:
         parameters["rho"] = float(e["guarantee.rho"])
     groups = [
         f"for {g['size']} units together epsilon {g['epsilon'] or 'is not stated'}"
@@ -128,8 +128,8 @@ def _loss(e: PublicEvidence) -> dict[str, Any]:
         ),
         "privacy_parameters": parameters,
         "privacy_parameters_details": (
-            f"Epsilon at delta = {e['guarantee.delta']}; rho is the price of the release in "
-            f"zero-concentrated DP, and what was charged gives epsilon "
+            f"Epsilon at delta = {e['guarantee.delta']}; {_price(e)}, and what was charged gives "
+            f"epsilon "
             f"{e['guarantee.epsilon_charged']}. For any attack (from "
             f"{literal(e['guarantee.basis'])}): right guesses from a fair coin at most "
             f"{_share(e['guarantee.right_guesses'])}; hits at 1 % false alarms at most "
@@ -139,6 +139,19 @@ def _loss(e: PublicEvidence) -> dict[str, Any]:
             f"{'; '.join(groups)}."
         ),
     }
+
+
+def _price(e: PublicEvidence) -> str:
+    """Return what the price of a release means; training on samples has none in zCDP."""
+    sampled = e["accounting.sampled"]
+    if sampled is None:
+        return "rho is the price of the release in zero-concentrated DP"
+    return (
+        f"the ledger counts a Renyi divergence of {e['guarantee.rho']} times the order at order "
+        f"{numbers.up(sampled['order'], 4)}, of which {sampled['steps']} training steps are a part "
+        f"(Poisson samples at rate {sampled['sampling_rate']}, noise "
+        f"{numbers.up(sampled['noise_multiplier'], 4)} times the clipping norm)"
+    )
 
 
 def _relation(relation: str, unit: str) -> str:

@@ -135,6 +135,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "calls": [
                 {
                     "cells": 0,
+                    "scale": call.get("noise_multiplier"),
                     **call,
                     "columns": _asked(call),
                     "sensitivity": _sensitivity(call),
@@ -150,6 +151,9 @@ def _asked(call: Mapping[str, Any]) -> str | Markup:
     if call.get("attributes"):
         asked = names(call["attributes"], 30)
         return say("report.texts", column=asked) if "threshold" in call else asked
+    if "steps" in call:
+        rate = numbers.up(call["sampling_rate"], 4)
+        return say("report.training", n=numbers.grouped(call["steps"]), rate=rate)
     if "scores" in call:
         return say("report.distances", n=call["scores"])
     return say("report.choice", n=call["candidates"]) if "candidates" in call else "–"

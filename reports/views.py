@@ -103,9 +103,20 @@ def identity(e: Evidence) -> Pairs:
     ]
 
 
+def _steps(sampled: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of training on Poisson samples."""
+    return {
+        "order": numbers.up(sampled["order"], 4),
+        "steps": numbers.grouped(sampled["steps"]),
+        "rate": numbers.up(sampled["sampling_rate"], 4),
+        "noise": numbers.up(sampled["noise_multiplier"], 4),
+    }
+
+
 def terms(e: Evidence) -> Pairs:
     """Return the terms of the guarantee as (item, value) rows."""
     unit, column = printable(str(e["guarantee.unit"]), UNIT_LIMIT), e["guarantee.unit_column"]
+    sampled = e["accounting.sampled"]
     cross = [
         f"{c['accountant']} ε = {numbers.up(c['epsilon'], 4)}" for c in e["accounting.cross_check"]
     ]
@@ -125,12 +136,13 @@ def terms(e: Evidence) -> Pairs:
         (
             say("terms.privacy"),
             say(
-                "terms.privacy_value",
+                "terms.privacy_value" if sampled is None else "terms.privacy_sampled",
                 epsilon=numbers.up(e["guarantee.epsilon"], 6),
                 delta=numbers.up(e["guarantee.delta"], 4),
                 odds=numbers.one_in(float(e["guarantee.delta"])),
                 rho=numbers.up(e["budget.charged_rho"]),
                 charged=numbers.up(e["guarantee.epsilon_charged"]),
+                **({} if sampled is None else _steps(sampled)),
             ),
         ),
         (

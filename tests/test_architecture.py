@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "sources": (BASE | {"schema"}, {"numpy", "numba", "pyarrow"}),
     "privacy": (
         BASE | {"schema", "sources"},
-        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography"},
+        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography", "torch"},
     ),
     # The places of ledger, keys and anchors: apart from `pipeline`, which loads everything.
     "places": ({"errors", "privacy"}, {"platformdirs"}),

@@ -57,6 +57,7 @@ from dpsynth.evidence.values import (
     READING,
     RECIPIENT,
     SPENT,
+    STEPS,
     TERMS,
     VERDICT,
     WAIVER,
@@ -65,7 +66,7 @@ from dpsynth.evidence.values import (
 from dpsynth.results import Disclosure
 
 PREDICATE_TYPE = "https://dpsynth.org/attestation/dp-release/v1"
-SCHEMA_VERSION = "2"  #: raised when a field is added, removed or given another shape
+SCHEMA_VERSION = "3"  #: raised when a field is added, removed or given another shape
 
 _DECLARED = frozenset({Disclosure.DECLARED})
 _PUBLIC = frozenset(d for d in Disclosure if d.public)
@@ -127,8 +128,8 @@ FIELDS: dict[str, Field] = {
     "guarantee.max_rows_per_unit": Field("rows kept of one unit at most", COUNT, _DECLARED),
     "guarantee.epsilon": Field("epsilon of the release", DECIMAL, _DECLARED),
     "guarantee.delta": Field("delta of the release", DECIMAL, _DECLARED),
-    "guarantee.rho": Field("zCDP rho that was reserved", DECIMAL, _PUBLIC),
-    "guarantee.epsilon_charged": Field("epsilon of the charged rho at delta", DECIMAL, _PUBLIC),
+    "guarantee.rho": Field("rho that was reserved, see accounting.sampled", DECIMAL, _PUBLIC),
+    "guarantee.epsilon_charged": Field("epsilon of what was charged, at delta", DECIMAL, _PUBLIC),
     "guarantee.assurance_class": Field(
         "assurance class, with what is open", one_of("A", "A, audit open", "B", "N"), _DECLARED
     ),
@@ -181,6 +182,11 @@ FIELDS: dict[str, Field] = {
     ),
     "budget.stages": Field("what was charged in this release", list_of(SPENT), _PUBLIC),
     "accounting.method": Field("how privacy loss is added up", SENTENCE, _DECLARED),
+    "accounting.sampled": Field(
+        "training steps on Poisson samples, and the Renyi order of the lineage; null without any",
+        optional(STEPS),
+        _DECLARED,
+    ),
     "accounting.cross_check": Field(
         "epsilon by accountant, at the stated delta",
         list_of(READING),

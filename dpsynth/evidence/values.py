@@ -50,6 +50,9 @@ CALL = record(
         "order": DECIMAL,
     },
 )
+STEPS = record(
+    {"order": DECIMAL, "sampling_rate": DECIMAL, "noise_multiplier": DECIMAL, "steps": COUNT}
+)
 COLUMN = record(
     {
         "name": TEXT,

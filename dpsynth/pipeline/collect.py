@@ -11,14 +11,18 @@ from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
-from dpsynth.errors import InputError
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
 from dpsynth.pipeline import published, wording
 from dpsynth.pipeline.examine import group_rows
+from dpsynth.pipeline.promise import (
+    charged_epsilons,
+    group_epsilon,
+    guarantee_of,
+    lineage_epsilon,
+)
 from dpsynth.pipeline.state import Run
-from dpsynth.privacy.accountant import Loss, cross_check, epsilon, total_loss
-from dpsynth.privacy.losses import group_loss
-from dpsynth.privacy.meaning import Guarantee, beliefs
+from dpsynth.privacy.accountant import Loss, total_loss
+from dpsynth.privacy.meaning import beliefs
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.reports import claims
 from dpsynth.reports.from_evidence import renderer
@@ -94,20 +98,21 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     b.add("guarantee.epsilon", decimal_string(eps), DECLARED)
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
-    b.add("guarantee.epsilon_charged", decimal_string(epsilon(_charged(run), delta)), POST)
+    events = [event for _, event in run.charged]
+    charged, _ = charged_epsilons(plan, events)
+    b.add("guarantee.epsilon_charged", decimal_string(charged), POST)
     letter, meant = wording.assurance(assurance, audited=plan.audit.sharp)
     b.add("guarantee.assurance_class", letter, DECLARED)
     b.add("guarantee.assurance_meaning", meant, DECLARED)
     # What an attacker can do is stated for the whole price of the release, not for what ran.
-    promise = Guarantee.of(
-        [event for _, event in run.charged],
-        rho=rho,
-        delta_own=plan.price.discovery_delta,
-        # What is discovered decides how the rest of the budget is shared out.
-        fixed_plan=registry.fixed_plan(plan.settings.synthesizer) and not plan.open_columns,
-    )
+    promise = guarantee_of(plan, events)
     b.add("guarantee.basis", promise.basis, POST)
-    b.add("guarantee.groups", [_group(run, size) for size in GROUPS], POST)
+    groups = [(size, group_epsilon(plan, events, size)) for size in GROUPS]
+    b.add(
+        "guarantee.groups",
+        [{"size": n, "epsilon": None if e is None else decimal_string(e)} for n, e in groups],
+        POST,
+    )
     b.add("guarantee.tail_probability", promise.tail_probability(eps), POST)
     curve = promise.trade_off_curve(101)
     b.add("guarantee.curve", [[round(float(x), 6), rounded_up(float(y))] for x, y in curve], POST)
@@ -148,7 +153,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     b.add("budget.remaining_rho", decimal_string(float_down(total - after)), POST)
     b.add(
         "budget.lineage_epsilon_after",
-        decimal_string(epsilon(float_up(after), terms.conversion_delta)),
+        decimal_string(lineage_epsilon(plan, status, after)),
         POST,
     )
     b.add("budget.release_number", status.records.index(own) + 1, POST)
@@ -171,14 +176,19 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _accounting(b: EvidenceBuilder, run: Run) -> None:
-    delta = run.plan.budget.delta
-    b.add("accounting.method", wording.ACCOUNTING, DECLARED)
+    sampled = run.plan.price.sampled
+    _, readings = charged_epsilons(run.plan, [event for _, event in run.charged])
+    b.add("accounting.method", wording.accounting(sampled=sampled is not None), DECLARED)
+    b.add(
+        "accounting.sampled",
+        None
+        if sampled is None
+        else {"order": decimal_string(run.plan.terms.order), **sampled.to_json()},
+        DECLARED,
+    )
     b.add(
         "accounting.cross_check",
-        [
-            {"accountant": name, "epsilon": decimal_string(value)}
-            for name, value in cross_check(_charged(run), delta)
-        ],
+        [{"accountant": name, "epsilon": decimal_string(value)} for name, value in readings],
         POST,
     )
     b.add(
@@ -326,12 +336,10 @@ def _context(b: EvidenceBuilder, run: Run) -> None:
     versions = {name: version(name) for name in _PACKAGES} | renderer()
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
     b.add("environment.code", claims.digests(), DECLARED)
-    b.add("environment.entropy", wording.ENTROPY, DECLARED)
-    b.add(
-        "hazards.items",
-        wording.hazards(run.plan.audit.status),
-        DECLARED,
-    )
+    sampled = run.plan.price.sampled is not None
+    b.add("environment.entropy", wording.entropy(sampled=sampled), DECLARED)
+    hazards = wording.hazards(run.plan.audit.status, sampled=sampled)
+    b.add("hazards.items", hazards, DECLARED)
 
 
 def _measured_error(run: Run) -> dict[str, Any]:
@@ -386,14 +394,3 @@ def _width(width: HalfWidth) -> dict[str, Any]:
 def _charged(run: Run) -> Loss:
     """Return what was charged, re-derived from the events."""
     return total_loss(event for _, event in run.charged)
-
-
-def _group(run: Run, size: int) -> dict[str, Any]:
-    """Return the epsilon of a group of units for the whole price, or that none is stated."""
-    price, delta = run.plan.price, run.plan.budget.delta
-    try:
-        own = group_loss([event for _, event in run.charged], size).delta
-        bound = epsilon(Loss(rho=Fraction(price.rho) * size**2, delta=own), delta)
-    except InputError:
-        return {"size": size, "epsilon": None}
-    return {"size": size, "epsilon": decimal_string(bound)}

@@ -15,10 +15,9 @@ from fractions import Fraction
 from dpsynth.errors import InputError
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.price import Price
-from dpsynth.privacy.accountant import epsilon
+from dpsynth.pipeline.promise import lineage_epsilon
 from dpsynth.privacy.budget import MAX_EPSILON, Budget
 from dpsynth.privacy.ledger import LineageStatus, LineageTerms
-from dpsynth.privacy.numbers import float_up
 from dpsynth.synth.api import Assumption, ExpectedNoise
 
 MAX_ASSUMED_ROWS = 10**9
@@ -172,7 +171,7 @@ def lineage_forecast(
     count = max(0, remaining // price)
 
     def epsilon_of(rho: Fraction) -> float:
-        return epsilon(float_up(rho), terms.conversion_delta) if rho else 0.0
+        return lineage_epsilon(plan, status, rho)
 
     return LineageForecast(
         known=status is not None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 from dpsynth.errors import InputError
@@ -17,7 +18,10 @@ from dpsynth.pipeline.signatures import DeclaredSignatures, declared_signatures
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import LineageTerms
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.events import ChargesEvents
+from dpsynth.privacy.ledger import Currency, LineageTerms
+from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.targets import budget_for_hits
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.results import decimal_string
@@ -38,8 +42,9 @@ from dpsynth.signing.token import load_token_signer
 from dpsynth.signing.waiver import Waiver
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
+from dpsynth.sources.table import MarginalSource
 from dpsynth.synth import registry
-from dpsynth.synth.api import PlannedStage, Synthesizer
+from dpsynth.synth.api import PlannedStage, Synthesizer, Trains
 from dpsynth.synth.discovery import planned_stage
 
 ASSUMED_CATEGORIES = 100  #: size that a plan assumes of a column whose domain is still open
@@ -75,6 +80,29 @@ class Plan:
     def stages_json(self) -> list[dict[str, str]]:
         """Return the plan as the ledger keeps it."""
         return [{"stage": s.stage, "rho": decimal_string(s.rho)} for s in self.stages]
+
+    @property
+    def currency(self) -> Currency:
+        """In what the events of the release add up."""
+        return Currency.ZCDP if self.price.sampled is None else Currency.RENYI
+
+    @property
+    def rest_rho(self) -> float:
+        """What the price leaves beside its steps on Poisson samples, in zCDP rho."""
+        sampled = self.price.sampled
+        steps = Fraction(0) if sampled is None else Fraction(sampled.rho(self.terms.order))
+        return float_up(Fraction(self.price.rho) - steps)
+
+    def curator(self, table: MarginalSource, reservation: ChargesEvents) -> Curator:
+        """Return the Curator of the fit."""
+        return Curator(
+            table,
+            reservation=reservation,
+            max_rows_per_unit=self.unit.max_rows,
+            rho=self.price.fit,
+            order=self.terms.order,
+            sampled=self.price.sampled,
+        )
 
     @property
     def format(self) -> str:
@@ -132,6 +160,17 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         fidelity_share=settings.fidelity_share,
     )
     synthesizer = synthesizer_for(settings, dictionary, codec)
+    terms = LineageTerms.of(
+        settings.lineage,
+        unit=unit,
+        total=total,
+        discovery_delta=own_delta(total),
+        recipient=_cap(policy.recipient_total),
+        jurisdiction=_cap(policy.jurisdiction_total),
+    )
+    if isinstance(synthesizer, Trains):
+        training = synthesizer.training(_planned_domain(codec, opened), price.fit)
+        price = price.trained(training, budget=budget, order=terms.order)
     return Plan(
         settings=settings,
         dictionary=dictionary,
@@ -143,14 +182,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         budget=budget,
         price=price,
         open_columns=opened,
-        terms=LineageTerms.of(
-            settings.lineage,
-            unit=unit,
-            total=total,
-            discovery_delta=own_delta(total),
-            recipient=_cap(policy.recipient_total),
-            jurisdiction=_cap(policy.jurisdiction_total),
-        ),
+        terms=terms,
         synthesizer=synthesizer,
         stages=_stages(synthesizer, codec, opened, price),
         audit=audit,
@@ -195,8 +227,7 @@ def _stages(
     synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price
 ) -> tuple[PlannedStage, ...]:
     """Return everything that would be asked; open columns count with an assumed size."""
-    assumed = [_assumed(column) for column in opened]
-    domain = Domain((*codec.domain.attributes, *assumed), zeros=codec.domain.zeros)
+    domain = _planned_domain(codec, opened)
     stages = list(synthesizer.plan(domain, price.fit))
     if opened:
         stages.insert(0, planned_stage(opened, price.discovery))
@@ -210,6 +241,12 @@ def _stages(
             )
         )
     return tuple(stages)
+
+
+def _planned_domain(codec: Codec, opened: Sequence[Column]) -> Domain:
+    """Return the domain that a plan supposes: what is declared, and open columns as assumed."""
+    assumed = [_assumed(column) for column in opened]
+    return Domain((*codec.domain.attributes, *assumed), zeros=codec.domain.zeros)
 
 
 def _assumed(column: Column) -> Attribute:

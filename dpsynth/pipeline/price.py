@@ -1,15 +1,23 @@
-"""What one release may spend, and how it is divided: declared shares, exact arithmetic."""
+"""What one release may spend, and how it is divided: declared shares, exact arithmetic.
+
+A method that trains on Poisson samples is no zCDP. Its noise is calibrated here, before anything is
+opened: the price at the order of the lineage stays within the share of the method, and the epsilon
+of the whole release at the best order within what was declared. The second decides where the order
+of the lineage suits this release badly; then less than the share is reserved.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.numbers import float_down
+from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.privacy.sampled import SampledSteps, release_steps
 from dpsynth.schema.declared import Column, OpenDomain
+from dpsynth.synth.api import PlannedTraining
 
 OWN_DELTA_SHARE = 0.1  #: of every delta, kept for mechanisms with a delta of their own
 DISCOVERY_DELTA_SHARE = 0.01  #: of delta: what one release may spend of it on finding categories
@@ -30,6 +38,8 @@ class Price:
         discovery_delta: Part of delta that finds categories; 0 where none are to be found.
         fit: Part of rho that the synthesizer may spend.
         fidelity: Part of rho that measures the published error.
+        sampled: Steps on Poisson samples that are part of the fit; None where there are none. Their
+            price, like `rho` and `fit`, is then that at the Renyi order of the lineage.
     """
 
     rho: float
@@ -37,6 +47,7 @@ class Price:
     discovery_delta: float
     fit: float
     fidelity: float
+    sampled: SampledSteps | None = None
 
     @classmethod
     def of(
@@ -69,4 +80,33 @@ class Price:
             discovery_delta=own,
             fit=float_down(Fraction(rho) - Fraction(discovery) - Fraction(fidelity)),
             fidelity=fidelity,
+        )
+
+    def trained(self, training: PlannedTraining, *, budget: Budget, order: float) -> Price:
+        """Return the price with the noise of a method's training.
+
+        Args:
+            training: What the method asks for, at `fit`.
+            budget: What a person declared for the release.
+            order: Renyi order of the lineage.
+
+        Raises:
+            InputError: No noise keeps it within the budget.
+        """
+        rest = Fraction(self.rho) - Fraction(training.rho)
+        steps = release_steps(
+            training.sampling_rate,
+            training.steps,
+            rho=training.rho,
+            order=order,
+            zcdp_rho=float_up(rest),
+            epsilon=budget.epsilon,
+            delta=float_down(Fraction(budget.delta) - Fraction(self.discovery_delta)),
+        )
+        unused = Fraction(training.rho) - Fraction(steps.rho(order))
+        return replace(
+            self,
+            rho=float_down(Fraction(self.rho) - unused),
+            fit=float_down(Fraction(self.fit) - unused),
+            sampled=steps,
         )

@@ -30,6 +30,7 @@ from dpsynth.attacks.generators import SHADOW_COLUMNS
 from dpsynth.pipeline.prepare import Plan, synthesizer_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.schema.declared import Dictionary, Role
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.inside import Dependency
@@ -50,7 +51,9 @@ class Replica:
         domain: The columns, with their structural zeros.
         dependencies: Columns that others determine.
         max_rows_per_unit: Sensitivity of every count, c.
-        rho: What the Curator may spend, in zCDP rho.
+        rho: What the Curator may spend, in zCDP rho or at `order`.
+        order: Renyi order of the lineage.
+        sampled: Steps on Poisson samples that were reserved, or None.
     """
 
     synthesizer: Synthesizer
@@ -58,6 +61,8 @@ class Replica:
     dependencies: tuple[Dependency, ...]
     max_rows_per_unit: int
     rho: float
+    order: float | None = None
+    sampled: SampledSteps | None = None
 
     @classmethod
     def of(cls, plan: Plan, columns: Sequence[str] | None = None) -> Replica:
@@ -80,6 +85,8 @@ class Replica:
             ),
             max_rows_per_unit=plan.unit.max_rows,
             rho=plan.price.fit,
+            order=plan.terms.order,
+            sampled=plan.price.sampled,
         )
 
     def __call__(self, rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.int32]:
@@ -100,6 +107,8 @@ class Replica:
             reservation=MemoryReservation(self.rho),
             max_rows_per_unit=self.max_rows_per_unit,
             rho=self.rho,
+            order=self.order,
+            sampled=self.sampled,
         ) as curator:
             model = self.synthesizer.fit(curator)
         codes = model.sample(max(1, round(model.total)), seed=seed)

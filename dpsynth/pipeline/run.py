@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +24,15 @@ from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_ta
 from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
 from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.promise import guarantee_of, promised_epsilon
 from dpsynth.pipeline.published import PublishedError, measure_error
 from dpsynth.pipeline.replica import generator_of
 from dpsynth.pipeline.required import ALL_RAN
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
 from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
 from dpsynth.policy import Verdict
-from dpsynth.privacy import accountant
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
-from dpsynth.privacy.meaning import Guarantee
 from dpsynth.results import AttackVerdict, Result
 from dpsynth.signing.keys import Signer
 
@@ -210,16 +208,12 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
 
 def _claim(plan: Plan) -> Claim:
     """Return what the release claims about one unit, with the curve that its price implies."""
-    loss = accountant.Loss(rho=Fraction(plan.price.rho), delta=Fraction(plan.price.discovery_delta))
     deltas = [plan.price.discovery_delta + share * plan.budget.delta for share in _DELTA_SHARES]
-    guarantee = Guarantee.of(
-        (), rho=plan.price.rho, delta_own=plan.price.discovery_delta, fixed_plan=False
-    )
     return Claim(
         epsilon=plan.budget.epsilon,
         delta=plan.budget.delta,
-        points=tuple((accountant.epsilon(loss, delta), delta) for delta in deltas),
-        ceiling=guarantee.hit_rate,
+        points=tuple((promised_epsilon(plan, delta), delta) for delta in deltas),
+        ceiling=guarantee_of(plan, ()).hit_rate,
     )
 
 

@@ -14,7 +14,6 @@ from dpsynth.pipeline.drawing import checked
 from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted, OpenData, SeenPeople
-from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Charged
 from dpsynth.privacy.ledger import Ledger, Reservation
 from dpsynth.privacy.ledger.people import People
@@ -61,6 +60,8 @@ def reservation_of(plan: Plan) -> dict[str, Any]:
             **{f"waiver:{waiver.gate}": waiver.sha256 for waiver in plan.waivers},
         },
         "caps": plan.terms.caps,
+        "currency": plan.currency,
+        "sampled": plan.price.sampled,
     }
 
 
@@ -146,9 +147,7 @@ def fit_model(
 ) -> tuple[Model, Charged]:
     """Fit through a Curator that is closed before this returns; also return what was charged."""
     progress(f"Fitting {plan.settings.synthesizer} under the budget")
-    with Curator(
-        table, reservation=reservation, max_rows_per_unit=plan.unit.max_rows, rho=plan.price.fit
-    ) as curator:
+    with plan.curator(table, reservation) as curator:
         return plan.synthesizer.fit(curator), curator.events
 
 

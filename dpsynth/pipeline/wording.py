@@ -21,14 +21,28 @@ from dpsynth.schema.declared import (
 )
 
 _CLASS_A = "Exact integer arithmetic, domains declared or paid for, every item in the ledger"
-ACCOUNTING = (
+_ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
     "call is added up, a delta of its own apart, and converted to (epsilon, delta) by three "
     "accountants; the largest is reported."
 )
-ENTROPY = (
+_ACCOUNTING_SAMPLED = (
+    "Training steps on Poisson samples are bounded at many Renyi orders (Mironov, Talwar and Zhang "
+    "2019), everything else in zero-concentrated differential privacy (Bun and Steinke 2016). Both "
+    "are fixed before data is opened, so that their sum counts at its best order; the lineage adds "
+    "up at the one order that it fixed. Further accountants check the result."
+)
+_ENTROPY = (
     "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
     "cryptographic generator that the operating system seeds; nobody can set a seed."
+)
+_ENTROPY_SAMPLED = (
+    "Noise on gradients is a continuous Gaussian in floating point, and samples are drawn by "
+    "coins, both from the operating system's generator."
+)
+_FLOATING_SAMPLED = (
+    "Counts get integer noise inside the measurement; gradients get floating-point noise, whose "
+    "last digits could tell more than the guarantee of idealised arithmetic says."
 )
 _HAZARDS = (
     ("Floating-point noise", "handled", "Noise is integer noise inside the measurement."),
@@ -114,15 +128,33 @@ def assurance(letter: str, *, audited: bool) -> tuple[str, str]:
     )
 
 
-def hazards(status: Status) -> list[dict[str, str]]:
-    """Return the hazards, with how each is met; `status` is that of the mechanism audit."""
+def accounting(*, sampled: bool) -> str:
+    """Return how privacy loss is added up; `sampled` says whether there is training on samples."""
+    return _ACCOUNTING_SAMPLED if sampled else _ACCOUNTING
+
+
+def entropy(*, sampled: bool) -> str:
+    """Return where noise comes from; `sampled` says whether there is training on samples."""
+    return f"{_ENTROPY} {_ENTROPY_SAMPLED}" if sampled else _ENTROPY
+
+
+def hazards(status: Status, *, sampled: bool) -> list[dict[str, str]]:
+    """Return the hazards, with how each is met.
+
+    Args:
+        status: That of the mechanism audit.
+        sampled: Whether there is training on samples, which has noise in floating point.
+    """
     audit = {
         Status.OK: ("partly", "An audit on made-up tables found nothing; it can only refute."),
         Status.INCONCLUSIVE: ("open", "The audit of the mechanism was inconclusive."),
         Status.NOT_RUN: ("open", "No empirical audit of the mechanism is part of this release."),
     }
     listed = [*_HAZARDS[:-1], ("Implementation audit", *audit[status]), _HAZARDS[-1]]
-    return [{"hazard": h, "status": s, "text": t} for h, s, t in listed]
+    found = [{"hazard": h, "status": s, "text": t} for h, s, t in listed]
+    if sampled:
+        found[0] |= {"status": "partly", "text": _FLOATING_SAMPLED}
+    return found
 
 
 def domain_words(column: Column) -> str:

@@ -13,18 +13,18 @@ that follows a charge has an outcome that depends on a count.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.errors import BudgetError, InputError, SelfTestError
+from dpsynth.errors import InputError, SelfTestError
+from dpsynth.privacy import noise
+from dpsynth.privacy.account import Account
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for, threshold_for
+from dpsynth.privacy.conversion import renyi_order
 from dpsynth.privacy.events import (
     ChargesEvents,
     Event,
@@ -33,7 +33,7 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
-from dpsynth.privacy.losses import Loss, threshold_delta, total_loss
+from dpsynth.privacy.losses import threshold_delta
 from dpsynth.privacy.measurement import (
     Candidate,
     Discovery,
@@ -42,33 +42,29 @@ from dpsynth.privacy.measurement import (
     Scores,
     Selection,
     SelectionQuery,
+    TrainingQuery,
 )
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 from dpsynth.privacy.noise import gaussian, noisy_max, threshold
-from dpsynth.privacy.numbers import float_down, root_up
-from dpsynth.privacy.requests import MarginalRequest, marginal_request, score_request
-from dpsynth.privacy.settling import Drawn, check_settled
+from dpsynth.privacy.numbers import root_up
+from dpsynth.privacy.requests import (
+    MAX_CELLS_PER_RUN,
+    MarginalRequest,
+    check_cells,
+    marginal_request,
+    score_request,
+)
+from dpsynth.privacy.sampled import SampledSteps, steps_for
 from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
 
 if TYPE_CHECKING:
+    from dpsynth.privacy.training import NoisyGradients
     from dpsynth.sources.table import MarginalSource
 
 Counts = NDArray[np.int64]
 
-MAX_CELLS_PER_MARGINAL = 100_000
-MAX_CELLS_PER_RUN = 1_000_000
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Pays for a part of a Curator from the whole."""
-
-    whole: Curator
-
-    def charge(self, events: Sequence[Event]) -> int:
-        """Charge events to the whole and return the number of the entry."""
-        return self.whole._charge(events, events[0].stage)
+_USUAL_DELTA = 1e-6
 
 
 class Curator:
@@ -76,10 +72,12 @@ class Curator:
 
     Args:
         table: Coded rows, at most `max_rows_per_unit` of each unit.
-        reservation: What pays.
+        reservation: What pays: a reservation, or the books of a part of one.
         max_rows_per_unit: Sensitivity of every count, c.
         rho: Budget of this Curator in zCDP rho, at most what the reservation holds.
         delta: Budget for mechanisms with a delta of their own; 0 refuses them.
+        order: Renyi order at which training is priced: the lineage's, else the best at delta 1e-6.
+        sampled: Training that was reserved; None calibrates it from its price.
 
     Raises:
         InputError: rho, delta or max_rows_per_unit is out of range, or the table is not bounded
@@ -94,11 +92,9 @@ class Curator:
         max_rows_per_unit: int,
         rho: float,
         delta: float = 0.0,
+        order: float | None = None,
+        sampled: SampledSteps | None = None,
     ) -> None:
-        if not (math.isfinite(rho) and rho > 0):
-            raise InputError("must be finite and positive.", where="rho")
-        if not 0.0 <= delta < 1.0:
-            raise InputError("must lie in [0, 1).", where="delta")
         if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
             raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
         if table.max_rows is None or table.max_rows > max_rows_per_unit:
@@ -108,17 +104,13 @@ class Curator:
                 fix="Bound the table to that number of rows per unit first.",
             )
         self._table: MarginalSource | None = table
-        self._reservation = reservation
+        self._account = Account.of(reservation, rho=rho, delta=delta)
         self._rows = max_rows_per_unit
         self._domain = table.domain
-        self._rho = rho
-        self._delta = delta
-        self._prefix = ""
-        self._parts: list[Curator] = []
-        self._spent = Loss()
+        self._order = renyi_order(rho, _USUAL_DELTA) if order is None else order
+        self._sampled = sampled
+        self._held: list[Curator | NoisyGradients] = []
         self._cells = 0
-        self._events: list[tuple[int, Event]] = []
-        self._drawn = Drawn()
         self._cache: dict[object, Counts] = {}
 
     def __enter__(self) -> Curator:
@@ -138,12 +130,12 @@ class Curator:
 
     def settle(self) -> None:
         """Raise SelfTestError if more was drawn than charged, or charged than the budget holds."""
-        check_settled((e for _, e in self._events), self._drawn, rho=self._rho, delta=self._delta)
+        self._account.settle()
 
     def close(self) -> None:
         """Let go of the table and of every count, in parts too; queries raise from now on."""
-        for part in self._parts:
-            part.close()
+        for holder in self._held:
+            holder.close()
         self._table = None
         self._cache = {}
 
@@ -155,12 +147,12 @@ class Curator:
     @property
     def rho(self) -> float:
         """The budget of this Curator in zCDP rho."""
-        return self._rho
+        return self._account.rho
 
     @property
     def remaining(self) -> float:
         """What is left of the budget, rounded down."""
-        return float_down(Fraction(self._rho) - self._spent.rho)
+        return self._account.remaining
 
     @property
     def unit_rows(self) -> int:
@@ -175,7 +167,7 @@ class Curator:
     @property
     def events(self) -> tuple[tuple[int, Event], ...]:
         """What was charged so far: (number of the ledger entry, event). Public."""
-        return tuple(self._events)
+        return self._account.events
 
     def part(self, rho: float, label: str) -> Curator:
         """Return a Curator for a part of this budget; what it charges is charged here, too.
@@ -185,11 +177,13 @@ class Curator:
             label: Stands before the stages of the part in the ledger.
         """
         part = Curator(
-            self._open_table(), reservation=_Part(self), max_rows_per_unit=self._rows, rho=rho
+            self._open_table(),
+            reservation=self._account.part(rho, label),
+            max_rows_per_unit=self._rows,
+            rho=rho,
+            order=self._order,
         )
-        part._prefix = f"{self._prefix}{label}: "
-        part._drawn = Drawn(self._drawn)
-        self._parts.append(part)
+        self._held.append(part)
         return part
 
     def measure(self, queries: Sequence[MarginalQuery], *, stage: str) -> list[Measurement]:
@@ -206,14 +200,14 @@ class Curator:
             InputError: A query is malformed or too large, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table, stage = self._open_table(), self._prefix + stage
+        table, stage = self._open_table(), self._account.prefix + stage
         if not queries:
             raise InputError("There is nothing to measure.", where=stage)
         marginals = [
             marginal_request(self._domain, query.attributes, query.partitions) for query in queries
         ]
         cells = [marginal.cells for marginal in marginals]
-        self._check_cells(cells)
+        check_cells(cells, self.cells_left)
         events = []
         for query, marginal, count in zip(queries, marginals, cells, strict=True):
             sigma = sigma_for(query.rho, self._rows)
@@ -227,13 +221,13 @@ class Curator:
                     rho=gaussian_rho(sigma, self._rows),
                 )
             )
-        seq = self._charge(events, stage)
+        seq = self._account.charge(events)
         self._cells += sum(cells)
         answers = []
         exact = self._counts(table, marginals)
         for marginal, counts, event in zip(marginals, exact, events, strict=True):
             noisy, cost = gaussian(counts, event.sigma, event.sensitivity)
-            self._drawn.add(cost, event)
+            self._account.drawn.add(cost, event)
             answers.append(
                 Measurement(
                     attributes=marginal.attributes,
@@ -257,7 +251,7 @@ class Curator:
             InputError: A candidate is malformed, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table, stage = self._open_table(), self._prefix + stage
+        table, stage = self._open_table(), self._account.prefix + stage
         request = score_request(self._domain, query.candidates, stage)
         sensitivity = max(request.weights) * self._rows
         scale = selection_scale_for(query.rho, sensitivity)
@@ -268,10 +262,10 @@ class Curator:
             sensitivity=sensitivity,
             rho=noisy_max_rho(scale, sensitivity),
         )
-        seq = self._charge([event], stage)
+        seq = self._account.charge([event])
         scores = request.scores(self._counts(table, request.marginals, keep=True))
         index, cost = noisy_max(scores, scale, sensitivity)
-        self._drawn.add(cost, event)
+        self._account.drawn.add(cost, event)
         return Selection(index=index, rho=event.rho, ledger_seq=seq)
 
     def score(self, candidates: Sequence[Candidate], *, rho: float, stage: str) -> Scores:
@@ -289,7 +283,7 @@ class Curator:
             InputError: A candidate is malformed, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table, stage = self._open_table(), self._prefix + stage
+        table, stage = self._open_table(), self._account.prefix + stage
         request = score_request(self._domain, candidates, stage)
         square = self._rows**2 * sum(weight**2 for weight in request.weights)
         distance = root_up(square)
@@ -301,10 +295,10 @@ class Curator:
             squared_sensitivity=square,
             rho=gaussian_rho(sigma, distance),
         )
-        seq = self._charge([event], stage)
+        seq = self._account.charge([event])
         scores = request.scores(self._counts(table, request.marginals, keep=True))
         noisy, cost = gaussian(scores, sigma, distance)
-        self._drawn.add(cost, event)
+        self._account.drawn.add(cost, event)
         return Scores(values=noisy, sigma=sigma, rho=event.rho, ledger_seq=seq)
 
     def discover(self, attribute: str, *, rho: float, delta: float, stage: str) -> Discovery:
@@ -323,7 +317,7 @@ class Curator:
             InputError: The table keeps no texts of that column, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        table, stage = self._open_table(), self._prefix + stage
+        table, stage = self._open_table(), self._account.prefix + stage
         if attribute not in table.text_columns:
             raise InputError("The table keeps no undeclared texts of this column.", where=attribute)
         sigma = sigma_for(rho, self._rows)
@@ -337,9 +331,9 @@ class Curator:
             rho=gaussian_rho(sigma, self._rows),
             delta=threshold_delta(sigma, smallest, self._rows),
         )
-        seq = self._charge([event], stage)
+        seq = self._account.charge([event])
         counts, cost = threshold(table.count_texts(attribute), sigma, smallest, self._rows)
-        self._drawn.add(cost, event)
+        self._account.drawn.add(cost, event)
         return Discovery(
             attribute=attribute,
             counts=counts,
@@ -350,38 +344,43 @@ class Curator:
             ledger_seq=seq,
         )
 
+    def train(self, query: TrainingQuery, *, stage: str) -> NoisyGradients:
+        """Return the right to noisy gradients, all of them paid by one ledger entry.
+
+        A unit is clipped as a whole, so the price holds for any number of rows per unit.
+
+        Raises:
+            InputError: The query is malformed or not what was reserved, or the Curator is closed.
+            BudgetError: The budget cannot pay. Nothing was charged.
+        """
+        from dpsynth.privacy.training import NoisyGradients, check_training
+
+        table, stage = self._open_table(), self._account.prefix + stage
+        check_training(query, self._domain)
+        planned = self._sampled or steps_for(
+            query.sampling_rate, query.steps, rho=query.rho, order=self._order
+        )
+        if (planned.sampling_rate, planned.steps) != (query.sampling_rate, query.steps):
+            raise InputError("Training differs from what was reserved.", where=stage)
+        event = planned.event(stage, self._order)
+        self._account.charge([event])
+        training = NoisyGradients(
+            table.rows(),
+            table.units,
+            domain=self._domain,
+            query=query,
+            planned=planned,
+            entropy=noise,
+            drawn=lambda: self._account.drawn.add(planned.rho(self._order), event),
+        )
+        self._held.append(training)
+        return training
+
     def _open_table(self) -> MarginalSource:
         """Return the table unless the Curator is closed."""
         if self._table is None:
             raise InputError("The Curator is closed: its table is gone.")
         return self._table
-
-    def _charge(self, events: Sequence[Event], stage: str) -> int:
-        """Charge events here and in the ledger; returns the entry number."""
-        spent = self._spent + total_loss(events)
-        if spent.rho > Fraction(self._rho) or spent.delta > Fraction(self._delta):
-            raise BudgetError(
-                "The queries cost more than is left of the budget.",
-                where=stage,
-                fix="Nothing was charged. Ask fewer questions or at a lower price.",
-            )
-        self._spent = spent
-        seq = self._reservation.charge(events)
-        self._events += [(seq, event) for event in events]
-        return seq
-
-    def _check_cells(self, cells: Sequence[int]) -> None:
-        """Refuse a request that would draw more noise than one run can afford in time."""
-        if max(cells) > MAX_CELLS_PER_MARGINAL:
-            raise InputError(
-                f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
-                fix="Coarsen its attributes first.",
-            )
-        if sum(cells) > self.cells_left:
-            raise InputError(
-                f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
-                fix="Measure fewer or coarser marginals.",
-            )
 
     def _counts(
         self, table: MarginalSource, marginals: Sequence[MarginalRequest], *, keep: bool = False

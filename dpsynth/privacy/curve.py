@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
+from dpsynth.privacy.sampled import SampledSteps, orders
 
 Floats = NDArray[np.float64]
 _OUTWARD = 1.0 + 1e-9
@@ -112,6 +113,30 @@ def renyi_profile(rho: float, order: float) -> Profile:
     deltas = _moment_deltas(rho, np.array([less_one]))
     # The Kullback-Leibler divergence is at most the Renyi divergence of any order above 1.
     return Profile(deltas, _variation(order * rho, float(deltas[0])), tail)
+
+
+def sampled_profile(steps: SampledSteps, zcdp_rho: float) -> Profile:
+    """Return what steps on Poisson samples imply together with zCDP mechanisms beside them.
+
+    All of it was fixed in advance, so it is bounded at every order, and each order gives a valid
+    profile: the least is one.
+
+    Args:
+        steps: The steps.
+        zcdp_rho: Sum of the prices of everything else.
+    """
+    check_rho(zcdp_rho)
+    tried = orders()
+    rhos = [zcdp_rho + steps.rho(order) for order in tried]
+    profiles = [renyi_profile(rho, order) for rho, order in zip(rhos, tried, strict=True)]
+
+    def tail(at: Floats) -> Floats:
+        bound: Floats = np.min([profile.tail(at) for profile in profiles], axis=0)
+        return bound
+
+    deltas: Floats = np.min([profile.deltas for profile in profiles], axis=0)
+    variation = min(float(deltas[0]), *(profile.total_variation for profile in profiles))
+    return Profile(deltas, variation, tail)
 
 
 @cache

@@ -17,16 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.curve import Profile, check_rho, epsilons, renyi_profile, zcdp_profile
+from dpsynth.privacy.curve import (
+    Profile,
+    check_rho,
+    epsilons,
+    renyi_profile,
+    sampled_profile,
+    zcdp_profile,
+)
 from dpsynth.privacy.events import Event, PoissonGaussianEvent
 from dpsynth.privacy.losses import total_loss
 from dpsynth.privacy.readers import PldAccountant
+from dpsynth.privacy.sampled import SampledSteps
 
 Floats = NDArray[np.float64]
 ZCDP = "zCDP"
 DISCRETE_PLD = "discrete Gaussian PLD"
 SAMPLED_PLD = "Poisson-sampled Gaussian PLD"
 RENYI = "Renyi divergence at one order"
+RENYI_ORDERS = "Renyi divergence at many orders"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +44,7 @@ class Guarantee:
 
     Attributes:
         basis: Where the numbers come from: :data:`ZCDP`, :data:`DISCRETE_PLD`,
-            :data:`SAMPLED_PLD` or :data:`RENYI`.
+            :data:`SAMPLED_PLD`, :data:`RENYI` or :data:`RENYI_ORDERS`.
         rho: The price that was declared, in zCDP rho or at one Renyi order.
         delta_own: Chance that steps fail on their own; it enters every number.
     """
@@ -47,7 +56,13 @@ class Guarantee:
 
     @classmethod
     def of(
-        cls, events: Sequence[Event], *, rho: float, delta_own: float, fixed_plan: bool
+        cls,
+        events: Sequence[Event],
+        *,
+        rho: float,
+        delta_own: float,
+        fixed_plan: bool,
+        sampled: tuple[SampledSteps, float] | None = None,
     ) -> Guarantee:
         """Return the guarantee of a release.
 
@@ -58,6 +73,8 @@ class Guarantee:
             fixed_plan: Number and noise of the events were fixed before any output was seen. Only
                 then the distribution of the privacy loss itself is used, where it can be read; the
                 least of its bound and that of the price is taken.
+            sampled: Steps on Poisson samples that were fixed beforehand, and the zCDP rho of
+                everything else; None where there are none, or where nothing was fixed.
 
         Raises:
             InputError: The events charged more than was declared, or are no events.
@@ -68,13 +85,15 @@ class Guarantee:
         total = total_loss(events)
         if Fraction(rho) < total.rho or Fraction(delta_own) < total.delta:
             raise InputError("The events charged more than was declared.", where="rho")
-        sampled = any(isinstance(event, PoissonGaussianEvent) for event in events)
-        if total.order is None:
+        poisson = any(isinstance(event, PoissonGaussianEvent) for event in events)
+        if sampled is not None:
+            basis, profile = RENYI_ORDERS, sampled_profile(*sampled)
+        elif total.order is None:
             basis, profile = ZCDP, zcdp_profile(rho)
         else:
             basis, profile = RENYI, renyi_profile(rho, total.order)
         if fixed_plan and events and all(PldAccountant.supports(event) for event in events):
-            basis = SAMPLED_PLD if sampled else DISCRETE_PLD
+            basis = SAMPLED_PLD if poisson else DISCRETE_PLD
             reader = PldAccountant(events, fixed_plan=fixed_plan)
             profile = profile.tighter(reader.profile(epsilons()))
         return cls(basis=basis, rho=rho, delta_own=delta_own, _profile=profile)

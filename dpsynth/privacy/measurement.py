@@ -132,3 +132,27 @@ class Discovery:
     rho: float
     delta: float
     ledger_seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingQuery:
+    """Ask for noisy gradients of a loss: sums over Poisson samples of units, each clipped whole.
+
+    Attributes:
+        partitions: Bin of every fine code, for every attribute; the loss sees bins.
+        sampling_rate: Public probability that a unit takes part in a step; no function of rows.
+        steps: Number of steps, all of which are charged before the first.
+        rho: Price of all steps at the Renyi order of the Curator.
+        clip: L2 norm that the gradient of one unit is cut down to.
+        divisor: Public number that every sum is divided by: how many units a sample is expected to
+            have, for example, from noisy counts.
+        normals: Standard normal draws that the loss of each row gets.
+    """
+
+    partitions: Partitions
+    sampling_rate: float
+    steps: int
+    rho: float
+    clip: float
+    divisor: float
+    normals: int = 0

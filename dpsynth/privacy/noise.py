@@ -1,12 +1,15 @@
-"""The only place that draws noise: OpenDP, on integers, from the operating system's entropy.
+"""The only place that draws noise: from the operating system's entropy, and there is no seed.
 
-The noise is added inside the measurement, never drawn on zeros and added afterwards, and there is
-no seed. Each function returns what it cost together with what it says. Nothing else may import
-this module but the Curator (a test enforces it).
+Counts and scores get OpenDP's integer noise inside the measurement, never drawn on zeros and added
+afterwards; each such function returns what it cost together with what it says. Sums of gradients
+get continuous noise in floating point (:func:`normals`), which is idealised arithmetic: assurance
+class B. Nothing else may import this module but the Curator (a test enforces it).
 """
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -68,3 +71,27 @@ def threshold(
     kept = {text: int(found[text]) for text in sorted(found) if found[text] >= smallest}
     rho, _ = measurement.map((sensitivity, sensitivity, sensitivity))
     return kept, float(rho)
+
+
+def normals(size: int) -> NDArray[np.float64]:
+    """Return independent standard normal draws, shape (size,), by Box and Muller (1958).
+
+    53 bits of entropy for each uniform: no draw exceeds 8.6, which a normal one does with a chance
+    of 1e-17. About 0.05 s for 1,000,000.
+    """
+    pairs = (size + 1) // 2
+    bits = np.frombuffer(os.urandom(16 * pairs), dtype="<u8").reshape(2, pairs) >> np.uint64(11)
+    radius = np.sqrt(-2.0 * np.log((bits[0] + np.uint64(1)) * 2.0**-53))
+    angle = bits[1] * (2.0 * math.pi * 2.0**-53)
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:size]
+
+
+def coins(size: int, rate: float) -> NDArray[np.bool_]:
+    """Return independent coins that fall heads with probability `rate`, shape (size,).
+
+    32 bits a coin. The probability is rounded down, by less than 2**-32, so a sample that is
+    charged at `rate` is never larger than what was paid for.
+    """
+    bits = np.frombuffer(os.urandom(4 * size), dtype="<u4")
+    heads: NDArray[np.bool_] = bits < math.floor(rate * 2**32)
+    return heads

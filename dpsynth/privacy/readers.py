@@ -16,7 +16,7 @@ from typing import Any, Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.errors import InputError
+from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy.accountant import epsilon
 from dpsynth.privacy.conversion import tight_delta
 from dpsynth.privacy.events import (
@@ -29,6 +29,7 @@ from dpsynth.privacy.events import (
 )
 from dpsynth.privacy.losses import total_loss, true_loss
 from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.privacy.sampled import SampledSteps
 
 Floats = NDArray[np.float64]
 _OUTWARD = 1.0 + 1e-9
@@ -216,6 +217,46 @@ class PldAccountant:
         found = np.asarray(self._distribution.get_delta_for_epsilon(epsilons), dtype=np.float64)
         deltas: Floats = np.clip(found * _OUTWARD + PLD_SLACK, 0.0, 1.0)
         return deltas
+
+
+def cross_check_sampled(events: Sequence[Event], delta: float) -> list[tuple[str, float]]:
+    """Convert the loss of a release with steps on Poisson samples by independent implementations.
+
+    Their parameters, and the sum of everything else, were fixed before data was opened, so each
+    uses its best order; the distribution is read where every event is one that it can read.
+
+    Args:
+        events: What ran: one event of such steps, and zCDP.
+        delta: The delta of the statement, the events' own included.
+
+    Returns:
+        (name of the accountant, epsilon), our own first: that is what is stated.
+
+    Raises:
+        SelfTestError: Another accountant contradicts ours.
+    """
+    (steps,) = [event for event in events if isinstance(event, PoissonGaussianEvent)]
+    rest = total_loss(event for event in events if event is not steps)
+    planned = SampledSteps(
+        sampling_rate=steps.sampling_rate,
+        noise_multiplier=steps.noise_multiplier,
+        steps=steps.steps,
+    )
+    own = planned.epsilon(float_up(rest.rho), _left_of(delta, rest.delta))
+    found = [("dpsynth RDP", own)]
+    found.append((RdpAccountant.name, RdpAccountant(events, fixed_plan=True).epsilon(delta)))
+    # It tries whole orders only, so it is no smaller; at those orders both are one formula.
+    wrong = own > found[1][1] * (1.0 + 1e-6)
+    if all(PldAccountant.supports(event) for event in events):
+        found.append((PldAccountant.name, PldAccountant(events, fixed_plan=True).epsilon(delta)))
+        wrong = wrong or found[2][1] > own * (1.0 + 1e-3)
+    if wrong:
+        raise SelfTestError(
+            "The privacy accountants disagree.",
+            where=", ".join(f"{name} {value:.6g}" for name, value in found),
+            fix="No epsilon can be stated. Check the version of dp-accounting.",
+        )
+    return found
 
 
 def _refuse_unsupported(reader: Accountant, events: Sequence[Event]) -> None:

@@ -22,6 +22,8 @@ Counts = NDArray[np.int64]
 MAX_WEIGHT = 2**20
 MAX_REFERENCE_SUM = 2**40
 MAX_OFFSET = 2**60
+MAX_CELLS_PER_MARGINAL = 100_000
+MAX_CELLS_PER_RUN = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,28 @@ def marginal_request(
         for name in attributes
     )
     return MarginalRequest(attributes=attributes, partitions=checked, shape=shape)
+
+
+def check_cells(cells: Sequence[int], left: int) -> None:
+    """Refuse a request that would draw more noise than one run can afford in time.
+
+    Args:
+        cells: Cells of each marginal that is asked for.
+        left: Cells that the run may still measure.
+
+    Raises:
+        InputError: One marginal, or all together, have too many.
+    """
+    if max(cells) > MAX_CELLS_PER_MARGINAL:
+        raise InputError(
+            f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
+            fix="Coarsen its attributes first.",
+        )
+    if sum(cells) > left:
+        raise InputError(
+            f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
+            fix="Measure fewer or coarser marginals.",
+        )
 
 
 def score_request(domain: Domain, candidates: Sequence[Candidate], stage: str) -> ScoreRequest:

@@ -59,8 +59,13 @@ class MarginalSource(Protocol):
         """
         ...
 
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """Unit of each row, dense from 0, shape (n,); private."""
+        ...
+
     def rows(self) -> NDArray[np.int32]:
-        """Return all rows, shape (n, d), for attacks and fidelity."""
+        """Return all rows, shape (n, d), for training, attacks and fidelity."""
         ...
 
 

@@ -82,6 +82,23 @@ class PlannedStage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedTraining:
+    """Training on Poisson samples of units, as a method plans it: fixed before data is opened.
+
+    Attributes:
+        stage: Machine name of its stage.
+        sampling_rate: Public probability that a unit takes part in a step.
+        steps: Number of steps.
+        rho: What all steps may cost at the Renyi order of the lineage.
+    """
+
+    stage: str
+    sampling_rate: float
+    steps: int
+    rho: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Assumption:
     """What a person supposes about a table that nobody has opened. Public.
 
@@ -250,4 +267,13 @@ class Synthesizer(Protocol):
 
     def fit(self, curator: Curator) -> Model:
         """Fit through the Curator, spending at most its budget."""
+        ...
+
+
+@runtime_checkable
+class Trains(Synthesizer, Protocol):
+    """A method that trains on noisy gradients, which are no zCDP and are calibrated beforehand."""
+
+    def training(self, domain: Domain, rho: float) -> PlannedTraining:
+        """Return what :meth:`fit` will ask of :meth:`Curator.train` with this budget."""
         ...

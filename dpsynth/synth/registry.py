@@ -9,7 +9,7 @@ from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.synth.aim import AimSynthesizer
-from dpsynth.synth.api import Synthesizer
+from dpsynth.synth.api import Synthesizer, Trains
 from dpsynth.synth.best import BestSynthesizer
 from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
@@ -73,13 +73,18 @@ def _best(
             where="synthesizer best, candidates",
             fix="Give the label to best: all of them are to model the same column well.",
         )
-    return BestSynthesizer(
-        candidates=tuple(
-            make(name, {"label": label} | options)
-            for name, options in zip(names, asked, strict=True)
-        ),
-        names=tuple(names),
-    )
+    made = [
+        make(name, {"label": label} | options) for name, options in zip(names, asked, strict=True)
+    ]
+    for name, candidate in zip(names, made, strict=True):
+        if isinstance(candidate, Trains):
+            raise InputError(
+                f"cannot be {name}: the budget of a choice adds up in zCDP, in which training on "
+                "samples has no price.",
+                where="synthesizer best, candidates",
+                fix="Choose among methods that are zCDP, or release it by itself.",
+            )
+    return BestSynthesizer(candidates=tuple(made), names=tuple(names))
 
 
 METHODS: Mapping[str, Method] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import InputError
@@ -23,6 +24,7 @@ from dpsynth.privacy.ledger.terms import (
     conversion_delta,
     reached,
 )
+from dpsynth.privacy.numbers import float_up
 
 if TYPE_CHECKING:
     from dpsynth.privacy.accountant import Loss
@@ -58,6 +60,11 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
                     f"at {terms.order:g} for ever.",
                     where=record.release,
                 )
+            if record.sampled is not None and not record.sampled.describes(event):
+                raise InputError(
+                    "Steps on Poisson samples differ from those that were reserved.",
+                    where=record.release,
+                )
     groups: dict[object, list[Event]] = {}
     for event in events:
         groups.setdefault(_price_key(event), []).append(event)
@@ -71,15 +78,37 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
 def check_claim(record: ReleaseRecord, terms: LineageTerms) -> None:
     """Raise InputError unless the rho of a reservation fits its epsilon, and its caps theirs."""
     rho = record.reserved_rho
-    order = terms.order if record.currency is Currency.RENYI else None
-    delta = conversion_delta(record.budget, record.discovery_delta)
-    if not (rho > 0 and math.isfinite(rho)) or (
-        reached(rho, delta, order) > record.epsilon * (1 + SLACK)
+    if not (rho > 0 and math.isfinite(rho)) or _epsilon(record, terms) > record.epsilon * (
+        1 + SLACK
     ):
         raise InputError(
             "The price in rho exceeds the epsilon of the release.", where=record.release
         )
     check_caps(record.caps, terms.discovery_delta, record.release)
+
+
+def _epsilon(record: ReleaseRecord, terms: LineageTerms) -> float:
+    """Return the epsilon that a reservation allows its events to reach.
+
+    With sampled steps: what is reserved pays either for zCDP alone, or for the steps and for zCDP
+    with the rest. It never pays for the steps twice, because they cost more than that rest. Both
+    are bounded at every order by a number that is fixed here, so each counts at its best order.
+    """
+    rho = record.reserved_rho
+    delta = conversion_delta(record.budget, record.discovery_delta)
+    renyi = record.currency is Currency.RENYI
+    if record.sampled is None:
+        return reached(rho, delta, terms.order if renyi else None)
+    price = Fraction(record.sampled.rho(terms.order))
+    rest = Fraction(rho) - price
+    if not (renyi and 0 <= rest < price):
+        raise InputError(
+            "Steps on Poisson samples must be reserved in the currency renyi, and must cost more "
+            "than everything else in the release.",
+            where=record.release,
+            fix="Give them a larger share, for example by a smaller share for published errors.",
+        )
+    return max(reached(rho, delta), record.sampled.epsilon(float_up(rest), delta))
 
 
 def _price_key(event: Event) -> object:

@@ -30,6 +30,7 @@ from dpsynth.privacy.ledger.replay import Replay
 from dpsynth.privacy.ledger.reservation import Reservation
 from dpsynth.privacy.ledger.terms import Caps, Currency, LineageTerms, alike
 from dpsynth.privacy.ledger.transfer import lines_of
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.privacy.unit import PrivacyUnit
 
 if TYPE_CHECKING:
@@ -260,6 +261,7 @@ class Ledger:
         currency: Currency = Currency.ZCDP,
         policy: Mapping[str, str] | None = None,
         caps: Caps | None = None,
+        sampled: SampledSteps | None = None,
     ) -> Reservation:
         """Set part of a lineage's budget aside for one release, durably.
 
@@ -277,6 +279,7 @@ class Ledger:
             policy: {"name", "sha256"} of the policy that judges the release.
             caps: Caps of that policy for any one recipient and jurisdiction; the stricter of these
                 and the lineage's holds.
+            sampled: Steps on Poisson samples that are part of it; needs RENYI.
 
         Raises:
             BudgetError: The lineage cannot pay, or a cap is reached. Nothing was written.
@@ -293,6 +296,7 @@ class Ledger:
             currency=currency,
             policy=policy,
             caps=caps,
+            sampled=sampled,
         )
         found: list[LineageStatus] = []
 

@@ -21,6 +21,7 @@ from dpsynth.privacy.ledger.terms import (
     reached,
 )
 from dpsynth.privacy.numbers import float_up, parse_decimal
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.results import decimal_string
 
@@ -53,6 +54,8 @@ class ReleaseRecord:
         recipient: Who gets it; may be empty.
         jurisdiction: Where the recipient is; may be empty.
         currency: In what its events add up.
+        sampled: Its steps on Poisson samples, calibrated before it was reserved; None where it has
+            none.
         policy: Name and SHA-256 of the policy that judges it; may be empty.
         caps: Caps of that policy, which bound it beside those of the lineage.
         created: UTC time of the reservation.
@@ -80,6 +83,7 @@ class ReleaseRecord:
     charged_delta: Fraction = ZERO
     state: ReleaseState = ReleaseState.RESERVED
     digests: Mapping[str, str] = field(default_factory=dict)
+    sampled: SampledSteps | None = None
 
     @property
     def epsilon(self) -> float:
@@ -125,6 +129,7 @@ class ReleaseRecord:
             "policy": dict(self.policy),
             "caps": self.caps.to_json(),
             "plan": [dict(stage) for stage in plan],
+            **({"sampled": self.sampled.to_json()} if self.sampled else {}),
         }
 
     @classmethod
@@ -141,6 +146,7 @@ class ReleaseRecord:
         currency: Currency = Currency.ZCDP,
         policy: Mapping[str, str] | None = None,
         caps: Caps | None = None,
+        sampled: SampledSteps | None = None,
     ) -> ReleaseRecord:
         """Return a reservation as it is asked for, before it has a place in the ledger."""
         return cls(
@@ -156,6 +162,7 @@ class ReleaseRecord:
             policy=dict(policy or {}),
             caps=caps or Caps(),
             created="",
+            sampled=sampled,
         )
 
     @classmethod
@@ -179,6 +186,7 @@ class ReleaseRecord:
             policy=dict(tree["policy"]),
             caps=Caps.from_json(tree["caps"]),
             created=created,
+            sampled=SampledSteps.from_json(tree["sampled"]) if "sampled" in tree else None,
         )
 
 
@@ -220,6 +228,14 @@ class LineageStatus:
         return tuple(record for record in self.records if record.state in pending)
 
     @property
+    def renyi(self) -> bool:
+        """Whether something counts that was priced at the lineage's one Renyi order."""
+        return any(
+            record.currency is Currency.RENYI and record.state is not ReleaseState.VOID
+            for record in self.records
+        )
+
+    @property
     def epsilon_spent(self) -> float:
         """Epsilon of what is spent, at the lineage's delta: information, no filter acts on it.
 
@@ -227,11 +243,7 @@ class LineageStatus:
         """
         if not self.spent_rho:
             return 0.0
-        renyi = any(
-            record.currency is Currency.RENYI and record.state is not ReleaseState.VOID
-            for record in self.records
-        )
-        order = self.terms.order if renyi else None
+        order = self.terms.order if self.renyi else None
         return reached(float_up(self.spent_rho), self.terms.conversion_delta, order)
 
     def by_recipient(self) -> dict[str, Loss]:

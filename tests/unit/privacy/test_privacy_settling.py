@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dpsynth.errors import SelfTestError
+from dpsynth.privacy.account import Account
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event, GaussianEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
@@ -21,27 +22,27 @@ DOMAIN = Domain.from_sizes({"a": 2, "b": 3})
 CODES = np.array([[0, 1, 1], [2, 0, 1]], np.int32)
 
 
-class StopsLate(Curator):
+class StopsLate(Account):
     """Tests the budget before a step and never after it; its reservation pays anything."""
 
-    def _charge(self, events: Sequence[Event], stage: str) -> int:
+    def charge(self, events: Sequence[Event]) -> int:
         assert self.remaining > 0
         self._events += [(0, event) for event in events]
         return 0
 
 
-class ChargesOnce(Curator):
+class ChargesOnce(Account):
     """Draws in a loop and charges for the first time round."""
 
-    def _charge(self, events: Sequence[Event], stage: str) -> int:
-        return super()._charge(events, stage) if not self._events else 0
+    def charge(self, events: Sequence[Event]) -> int:
+        return super().charge(events) if not self._events else 0
 
 
-def run(made: type[Curator], steps: int, price: float, rho: float = 0.5) -> None:
+def run(made: type[Account], steps: int, price: float, rho: float = 0.5) -> None:
     """Measure one column so many times, each at a share of the budget."""
     table = CodedTable.build(DOMAIN, CODES)
-    reservation = MemoryReservation(rho)
-    with made(table, reservation=reservation, max_rows_per_unit=1, rho=rho) as curator:
+    account = made(MemoryReservation(rho), rho=rho)
+    with Curator(table, reservation=account, max_rows_per_unit=1, rho=rho) as curator:
         for step in range(steps):
             query = MarginalQuery(attributes=("a",), rho=price * rho)
             curator.measure([query], stage=f"step {step}")
@@ -61,7 +62,7 @@ def test_a_loop_that_is_charged_once_is_always_stopped(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_an_honest_run_settles(steps: int) -> None:
-    run(Curator, steps, 1.0 / (steps + 1))
+    run(Account, steps, 1.0 / (steps + 1))
 
 
 def test_what_a_part_draws_and_charges_counts_for_the_whole() -> None:
@@ -72,18 +73,19 @@ def test_what_a_part_draws_and_charges_counts_for_the_whole() -> None:
     ) as curator:
         curator.part(0.2, "first").part(0.15, "inner").measure([query], stage="x")
         curator.measure([query], stage="y")
-        assert curator._drawn.times == len(curator.events) == 2
-        curator._drawn.add(0.0, curator.events[0][1])  # a drawing that nobody charged
+        assert curator._account.drawn.times == len(curator.events) == 2
+        curator._account.drawn.add(0.0, curator.events[0][1])  # a drawing that nobody charged
         with pytest.raises(SelfTestError, match="drawn more than it charged"):
             curator.settle()
-        curator._drawn.times -= 1
+        curator._account.drawn.times -= 1
 
 
 def test_a_run_that_failed_keeps_its_own_error() -> None:
     table = CodedTable.build(DOMAIN, CODES)
+    account = StopsLate(MemoryReservation(0.5), rho=0.5)
     with (
         pytest.raises(KeyError, match="own"),
-        StopsLate(table, reservation=MemoryReservation(0.5), max_rows_per_unit=1, rho=0.5) as late,
+        Curator(table, reservation=account, max_rows_per_unit=1, rho=0.5) as late,
     ):
         late.measure([MarginalQuery(attributes=("a",), rho=0.6)], stage="x")
         raise KeyError("own")

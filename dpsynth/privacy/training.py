@@ -1,0 +1,211 @@
+"""Noisy gradients for training a network on private rows (DP-SGD; Abadi et al. 2016).
+
+One step: every unit takes part by a coin of its own (Poisson sampling); the gradient of the loss is
+taken for each row by itself and summed over the rows of a unit; each unit's gradient is cut down to
+a norm; the sum gets Gaussian noise and is divided by a public number. An empty sample is a step
+like any other. The number of steps was charged in full before the first one, whoever stops early
+has paid for all, and whoever starts again pays again.
+
+The loss is a function of parameters, the bins of one row and public random numbers. It runs under
+`torch.func` transforms, sees one row and never a batch, so nothing in it can mix units.
+
+Never true here: a loss or a gradient norm that is shown, returned or logged; a size that depends on
+how many units a sample has; a step more than was paid for. Arithmetic is floating point, so the
+guarantee is that of idealised arithmetic (assurance class B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dpsynth.errors import InputError
+from dpsynth.privacy.measurement import Partitions, TrainingQuery
+from dpsynth.privacy.sampled import SampledSteps
+from dpsynth.schema.domain import Domain
+
+Parameters = Mapping[str, torch.Tensor]
+#: loss(parameters, bins of one row int64 (d,), normal draws float32 (k,)) -> scalar
+Loss = Callable[[Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
+
+# Numbers of the per-row gradients that are held at once: 128 MiB.
+_AT_ONCE = 2**25
+# What rounding in 32 bits may add to the norm of a gradient that was cut down.
+_ROUNDING = 1.0 + 1e-5
+
+
+class Entropy(Protocol):
+    """Where coins and noise come from: the module `noise`, and nothing else outside tests."""
+
+    def normals(self, size: int) -> NDArray[np.float64]:
+        """Return independent standard normal draws, shape (size,)."""
+        ...
+
+    def coins(self, size: int, rate: float) -> NDArray[np.bool_]:
+        """Return independent coins, shape (size,)."""
+        ...
+
+
+class NoisyGradients:
+    """The right to so many noisy gradients. Made by the Curator, which charged for all of them.
+
+    Args:
+        rows: Codes of all rows, shape (n, d).
+        units: Unit of each row, 0 to n_units - 1, shape (n,).
+        domain: The fine domain of the codes.
+        query: What was asked.
+        planned: What was charged.
+        entropy: Where coins and noise come from.
+        drawn: Called once, at the first step.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.int32],
+        units: NDArray[np.int64],
+        *,
+        domain: Domain,
+        query: TrainingQuery,
+        planned: SampledSteps,
+        entropy: Entropy,
+        drawn: Callable[[], None],
+    ) -> None:
+        order = np.argsort(units, kind="stable")
+        self._bins: NDArray[np.int64] | None = _bins(rows[order], domain, query.partitions)
+        self._ends = np.cumsum(np.bincount(units)) if len(units) else np.zeros(0, dtype=np.int64)
+        self._query = query
+        self._planned = planned
+        self._entropy = entropy
+        self._drawn = drawn
+        self._left = planned.steps
+
+    @property
+    def noise_multiplier(self) -> float:
+        """Standard deviation of the noise as a multiple of the clipping norm. Public."""
+        return self._planned.noise_multiplier
+
+    @property
+    def steps_left(self) -> int:
+        """How many steps are left. Public."""
+        return self._left
+
+    def close(self) -> None:
+        """Let go of the rows; a further step raises."""
+        self._bins, self._ends = None, np.zeros(0, dtype=np.int64)
+
+    def step(self, loss: Loss, parameters: Parameters) -> dict[str, torch.Tensor]:
+        """Return one noisy gradient: (sum of clipped gradients + noise) / divisor, by parameter.
+
+        Args:
+            loss: The loss of one row, see :data:`Loss`.
+            parameters: Float tensors on one device; the answer has their shapes and device.
+
+        Raises:
+            InputError: All steps were taken, the Curator is closed, or there is no parameter.
+        """
+        bins = self._open_bins()
+        if self._left == 0:
+            raise InputError("All steps that were paid for were taken.", where="training")
+        if not parameters:
+            raise InputError("There is no parameter to train.", where="training")
+        if self._left == self._planned.steps:
+            self._drawn()
+        self._left -= 1
+        some = next(iter(parameters.values()))
+        size = sum(p.numel() for p in parameters.values())
+        total = torch.zeros(size, dtype=torch.float64, device=some.device)
+        for rows, unit in self._sample(size, bins):
+            total += self._clipped(loss, parameters, rows, unit)
+        scale = self._planned.noise_multiplier * self._query.clip
+        total += torch.from_numpy(scale * self._entropy.normals(size)).to(some.device)
+        flat = (total / self._query.divisor).to(some.dtype)
+        parts = torch.split(flat, [p.numel() for p in parameters.values()])
+        return {
+            name: part.reshape(p.shape)
+            for (name, p), part in zip(parameters.items(), parts, strict=True)
+        }
+
+    def _open_bins(self) -> NDArray[np.int64]:
+        """Return the bins of all rows unless the Curator is closed."""
+        if self._bins is None:
+            raise InputError("The Curator is closed: its table is gone.", where="training")
+        return self._bins
+
+    def _sample(
+        self, size: int, bins: NDArray[np.int64]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Return a Poisson sample of units as (bins of rows, unit of each row), in whole units."""
+        taken = np.flatnonzero(self._entropy.coins(len(self._ends), self._query.sampling_rate))
+        if not len(taken):
+            return []
+        counts = np.diff(self._ends, prepend=0)[taken]
+        most = max(1, _AT_ONCE // (size * int(counts.max())))
+        parts = []
+        for block in range(0, len(taken), most):
+            some = slice(block, block + most)
+            rows = np.concatenate(
+                [
+                    np.arange(end - count, end)
+                    for end, count in zip(self._ends[taken[some]], counts[some], strict=True)
+                ]
+            )
+            parts.append((bins[rows], np.repeat(np.arange(len(counts[some])), counts[some])))
+        return parts
+
+    def _clipped(
+        self,
+        loss: Loss,
+        parameters: Parameters,
+        bins: NDArray[np.int64],
+        unit: NDArray[np.int64],
+    ) -> torch.Tensor:
+        """Return the sum of the clipped gradients of some units, float64, shape (size,)."""
+        device = next(iter(parameters.values())).device
+        draws = self._entropy.normals(len(bins) * self._query.normals)
+        normals = torch.from_numpy(draws.astype(np.float32).reshape(len(bins), -1)).to(device)
+        each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+        with torch.no_grad():
+            found = each(dict(parameters), torch.from_numpy(bins).to(device), normals)
+            parts = [found[name].reshape(len(bins), -1) for name in parameters]
+            if unit[-1] + 1 < len(unit):  # some unit has several rows
+                whose = torch.from_numpy(unit).to(device)
+                parts = [_sum_by(part, whose, int(unit[-1]) + 1) for part in parts]
+            norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
+            norms = torch.linalg.vector_norm(norms, dim=0) * _ROUNDING
+            # A gradient that is no number counts as none: one row must not poison the sum.
+            finite = torch.isfinite(norms)
+            if not bool(finite.all()):
+                parts = [torch.where(finite[:, None], part, 0.0) for part in parts]
+            share = torch.where(finite, self._query.clip / norms.clamp(min=self._query.clip), 0.0)
+            return torch.cat([(share @ part).to(torch.float64) for part in parts])
+
+
+def _sum_by(rows: torch.Tensor, whose: torch.Tensor, units: int) -> torch.Tensor:
+    """Return the sums of the rows of each unit, shape (units, columns)."""
+    return torch.zeros(units, rows.shape[1], device=rows.device).index_add_(0, whose, rows)
+
+
+def check_training(query: TrainingQuery, domain: Domain) -> None:
+    """Refuse, before anything is charged, what could not be trained.
+
+    Raises:
+        InputError: A number of the query is out of range, or an attribute has no bins.
+    """
+    if set(query.partitions) != set(domain.names):
+        raise InputError("must name the bins of every attribute.", where="partitions")
+    for name, low in (("clip", 1e-9), ("divisor", 1e-9)):
+        value = getattr(query, name)
+        if not (np.isfinite(value) and value >= low):
+            raise InputError("must be finite and positive.", where=name)
+    if type(query.normals) is not int or not 0 <= query.normals <= 1_000_000:
+        raise InputError("must be a whole number from 0 to 1000000.", where="normals")
+
+
+def _bins(rows: NDArray[np.int32], domain: Domain, partitions: Partitions) -> NDArray[np.int64]:
+    """Return the bins of coded rows, int64, shape (n, d)."""
+    columns = [partitions[name][rows[:, i]] for i, name in enumerate(domain.names)]
+    return np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.int64)
