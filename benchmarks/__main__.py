@@ -14,6 +14,7 @@ from benchmarks import (
     intervals,
     ledger,
     neighbours,
+    peers,
     releases,
     synth,
     tampered,
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command.add_argument(
         "--peers", action="store_true", help="also run other programs, in environments of their own"
+    )
+    command.add_argument(
+        "--networks", action="store_true", help="also networks of other programs, likewise"
     )
     command = commands.add_parser(
         "releases", parents=[shared], help="whole releases of real tables, each verified"
@@ -170,7 +174,8 @@ def main(arguments: list[str] | None = None) -> int:
         seeds=options.seeds,
         epsilons=options.epsilon,
         delta=options.delta,
-        with_peers=options.peers,
+        others=(peers.PEERS if options.peers else ())
+        + (peers.NETWORKS if options.networks else ()),
     )
 
 

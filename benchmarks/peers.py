@@ -118,6 +118,8 @@ PEERS = (
     smartnoise("mst"),
     Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
 )
+#: Networks: of the first the claimed epsilon understates what is spent, the second has no privacy.
+NETWORKS = (smartnoise("dpctgan"), smartnoise("patectgan"))
 
 
 def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> list[str]:

@@ -3,7 +3,7 @@
 Each method runs in a process of its own, pinned to one thread, so that its first fit is cold (numba
 loads or compiles its kernels), the others warm, and the peak memory is its own. Noise is real: it
 has no seed, so two runs of this command differ by a few units of the last digit shown. With
-`--peers` other programs run in the same way, see ``peers.py``.
+`--peers` and `--networks` other programs run in the same way, see ``peers.py``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(
     seeds: int,
     epsilons: Sequence[float],
     delta: float,
-    with_peers: bool,
+    others: Sequence[peers.Peer],
 ) -> int:
     """Print the tables; returns the exit code (0 also where the data are absent)."""
     print("TVD: mean total variation distance to the training rows, all 1-way and 2-way, 60 3-way.")
@@ -78,10 +78,9 @@ def run(
             for method in methods:
                 print(_ROW.format(*_cells(method, _apart(data, name, method, seeds, rho))),
                       flush=True)  # fmt: skip
-            if with_peers:
-                for peer in peers.PEERS:
-                    row = peers.run(peer, benchmark, epsilon=epsilon, delta=delta)
-                    print(_ROW.format(*row), flush=True)
+            for peer in others:
+                row = peers.run(peer, benchmark, epsilon=epsilon, delta=delta)
+                print(_ROW.format(*row), flush=True)
             real = benchmark.auc(benchmark.train)
             print(_ROW.format("(real rows)", "", "", "", "", f"{real:.3f}", *[""] * 5))
     return 0
