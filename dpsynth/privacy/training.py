@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions, TrainingQuery
+from dpsynth.privacy.requests import marginal_request
 from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.schema.domain import Domain
 
@@ -197,6 +198,8 @@ def check_training(query: TrainingQuery, domain: Domain) -> None:
     """
     if set(query.partitions) != set(domain.names):
         raise InputError("must name the bins of every attribute.", where="partitions")
+    for name, partition in query.partitions.items():
+        marginal_request(domain, (name,), {name: partition})
     for name, low in (("clip", 1e-9), ("divisor", 1e-9)):
         value = getattr(query, name)
         if not (np.isfinite(value) and value >= low):
