@@ -33,9 +33,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # The places of ledger, keys and anchors: apart from `pipeline`, which loads everything.
     "places": ({"errors", "privacy"}, {"platformdirs"}),
+    # torch: only in `synth/neural`, see below.
     "synth": (
         BASE | {"schema", "sources", "privacy"},
-        {"numpy", "numba", "scipy", "threadpoolctl"},
+        {"numpy", "numba", "scipy", "threadpoolctl", "safetensors", "torch"},
     ),
     "fidelity": (
         BASE | {"schema", "sources"},
@@ -152,6 +153,18 @@ def test_only_the_curator_meets_rows_and_noise() -> None:
         if "dpsynth.privacy.noise" in imports(ast.parse(path.read_text()), module, path)
     ]
     assert holders == ["dpsynth.privacy.curator"]
+
+
+def test_torch_has_one_home() -> None:
+    users = {
+        module.rpartition(".")[0]
+        for module, path in modules()
+        if any(
+            name.split(".")[0] == "torch"
+            for name in imports(ast.parse(path.read_text()), module, path)
+        )
+    }
+    assert users == {"dpsynth.synth.neural"}
 
 
 def test_the_wheel_lists_every_package() -> None:

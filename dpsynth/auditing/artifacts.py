@@ -61,11 +61,20 @@ def holding(folder: Path, *, texts: Sequence[str] = (), rows: Codes | None = Non
 def _holds(content: bytes, words: Sequence[bytes], length: int | None) -> bool:
     if any(word in content for word in words):
         return True
-    if length is not None and content.startswith(b"\x93NUMPY"):
-        shape = np.load(io.BytesIO(content), allow_pickle=False).shape
-        if length in shape:
-            return True
+    if length is not None and any(length in shape for shape in _shapes(content)):
+        return True
     return any(_holds(inside, words, length) for inside in _unpacked(content))
+
+
+def _shapes(content: bytes) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of the arrays of a file: one of npy, all that a safetensors header lists."""
+    if content.startswith(b"\x93NUMPY"):
+        yield np.load(io.BytesIO(content), allow_pickle=False).shape
+    elif content[8:9] == b"{":
+        header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+        for name, entry in json.loads(header).items():
+            if name != "__metadata__":
+                yield tuple(entry["shape"])
 
 
 def _unpacked(content: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from dpsynth.pipeline.package import discovered_domains
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.undeclared import completed
-from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.registry import load_model
 
 ModelFolder = Annotated[
@@ -35,7 +35,7 @@ class Opened:
         codec: Its codec.
     """
 
-    model: MarginalModel
+    model: BinnedModel
     dictionary: Dictionary
     codec: Codec
 

@@ -29,7 +29,7 @@ from dpsynth.schema.codec import Codec
 from dpsynth.signing.keys import load_roots
 from dpsynth.sources.frames import FrameSource
 from dpsynth.synth.api import Model
-from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.uncertainty import LEVEL, estimate
 from dpsynth.verification import VerificationReport, verify_bundle
 
@@ -152,7 +152,7 @@ class FittedSynthesizer:
         Raises:
             InputError: A column or value is unknown, or the method keeps no noisy counts.
         """
-        if not isinstance(self.model, MarginalModel):
+        if not isinstance(self.model, BinnedModel):
             raise InputError("keeps no noisy counts.", where=f"method {self.model.method}")
         wanted = {n: {c} for n, c in codes_of(self.codec, where or {}).items()}
         found = estimate(self.model, columns, where=wanted, bins=self.codec.coarse, level=level)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.synth.aim import AimSynthesizer
 from dpsynth.synth.api import Synthesizer, Trains
 from dpsynth.synth.best import BestSynthesizer
+from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
 from dpsynth.synth.independent import IndependentSynthesizer
-from dpsynth.synth.marginal_model import load_model
+from dpsynth.synth.marginal_model import load_marginal_model
 from dpsynth.synth.mst import MstSynthesizer
 from dpsynth.synth.mwem import MwemSynthesizer
+from dpsynth.synth.neural.files import FORMAT as MIXTURE
+from dpsynth.synth.neural.mixture_model import load_mixture_model
+from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
 
@@ -141,6 +146,17 @@ def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
     if label is not None and not isinstance(label, str):
         raise InputError("must be the name of a column.", where=f"synthesizer {name}, label")
     return method.make(**options)
+
+
+def load_model(folder: Path) -> BinnedModel:
+    """Read a saved model of any method.
+
+    Raises:
+        InputError: A file is missing, or holds anything but a model of the declared shapes.
+    """
+    with reading(folder):
+        form = read_head(folder).get("format")
+    return load_mixture_model(folder) if form == MIXTURE else load_marginal_model(folder)
 
 
 def assurance_class(name: str) -> str:

@@ -66,7 +66,7 @@ def sample_codes(model: GraphicalModel, rows: int, rng: np.random.Generator) -> 
                 group *= sizes[a]
                 group += codes[a]
             flat = table.reshape(-1, sizes[attribute])
-            _draw(flat, group, codes[attribute], rng)
+            draw(flat, group, codes[attribute], rng)
             known.append(attribute)
     return codes
 
@@ -108,8 +108,18 @@ def one_way_bounds(model: GraphicalModel) -> list[Floats]:
     return single
 
 
-def _draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> None:
-    """Draw one attribute given the group of each row; `table` is joint, shape (groups, values)."""
+def draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> None:
+    """Draw one attribute given the group of each row.
+
+    Each count of a value in a group is within one row of its expectation, and so is the count of a
+    value over all groups.
+
+    Args:
+        table: Weights of the values in each group, non-negative, shape (groups, values).
+        group: Group of each row, shape (rows,).
+        out: Receives the value of each row, shape (rows,).
+        rng: Source of randomness.
+    """
     sizes = np.bincount(group, minlength=table.shape[0])
     present = np.flatnonzero(sizes)
     joint = np.maximum(table[present], 0.0)

@@ -5,9 +5,9 @@ fitted model by the likelihood-ratio statistic G = 2 * sum(observed * log(observ
 For independent draws P[G >= 2m] <= exp(-m) * (e * m / (k - 1))^(k - 1) for m > k - 1 with k cells
 (Agrawal 2020, Finite-sample concentration of the multinomial in relative entropy), whatever the
 expected counts. Our sampler is stratified and varies less than independent draws, so that over all
-tables of a release a false alarm is rarer than FALSE_ALARM. One-way counts must also keep the bound
-that the sampler proves for itself, which no correct sample ever breaks. A column that structural
-zeros keep in order with another is compared by its bins. Checks of pairs matter: the
+tables of a release a false alarm is rarer than FALSE_ALARM. Where the sampler proves a bound on
+one-way counts for itself, they must also keep it: no correct sample breaks it. A column that
+structural zeros keep in order with another is compared by its bins. Checks of pairs matter: the
 sampler of mbi 1.1.0 correlates unmeasured pairs perfectly, and no one-way table shows it.
 """
 
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +27,6 @@ from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
 from dpsynth.synth.numeric import sum_bins
-from dpsynth.synth.pgm.model import GraphicalModel
-from dpsynth.synth.sampling import one_way_bounds
 from dpsynth.synth.zeros import loose_columns
 
 Floats = NDArray[np.float64]
@@ -38,6 +37,20 @@ FALSE_ALARM = 1e-9
 _SMALL = 5.0
 # Pairs are counted on this many rows at most; rows are in no order, so any will do.
 _PAIR_ROWS = 200_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BinTables:
+    """What a model says of the bins of a sample.
+
+    Attributes:
+        marginal: Returns the probabilities of the bins of one or two attributes.
+        bounds: For each attribute, how far the count of each bin may be off in any sample, in rows;
+            None where the sampler proves none.
+    """
+
+    marginal: Callable[[Sequence[str]], Floats]
+    bounds: Sequence[Floats] | None
 
 
 class Sampled(Protocol):
@@ -62,8 +75,7 @@ class Sampled(Protocol):
         """Expected fine counts."""
         ...
 
-    @property
-    def graph(self) -> GraphicalModel:
+    def bin_tables(self) -> BinTables:
         """Distribution of the bins."""
         ...
 
@@ -90,19 +102,16 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
     pairs = list(itertools.combinations(range(len(names)), 2))
     alarm = FALSE_ALARM / (len(names) + len(pairs))
     ratios = {}
-    bounds = one_way_bounds(model.graph)
+    tables = model.bin_tables()
     loose = loose_columns(model.domain, model.partitions, model.fine)
     for number, name in enumerate(names):
         observed = np.bincount(codes[:, number], minlength=sizes[number]).astype(np.float64)
         expected = model.marginal((name,))
         expected *= len(codes) / expected.sum()
-        bins = model.partitions[name]
-        mass = np.bincount(bins, weights=expected)[bins]
-        share = np.divide(expected, mass, out=np.ones_like(mass), where=mass > 0)
-        slack = 1.0 + bounds[number][bins] * share  # of the bin, then of the code inside it
-        if name in loose:  # inside its bins, a column in order follows the other column
+        bins, by_bin = model.partitions[name], name in loose
+        slack = _slack(tables.bounds, number, bins, expected, by_bin=by_bin)
+        if by_bin:
             observed, expected = (sum_bins(counts, bins) for counts in (observed, expected))
-            slack = 1.0 + bounds[number]
         ratios[name] = max(
             math.inf if observed[expected == 0].any() else 0.0,  # one row is one too many
             _ratio(observed, expected, alarm),
@@ -118,11 +127,28 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
     binned = [model.partitions[name][chosen[:, i]] for i, name in enumerate(names)]
     ratios = {}
     for i, j in pairs:
-        expected = model.graph.marginal((names[i], names[j]))
+        expected = tables.marginal((names[i], names[j]))
         counts = np.bincount(binned[i] * expected.shape[1] + binned[j], minlength=expected.size)
         ratios[f"{names[i]} x {names[j]}"] = _ratio(counts, expected, alarm)
     checks.append(_worst("pairs of columns, measured or not", ratios))
     return checks
+
+
+def _slack(
+    bounds: Sequence[Floats] | None, number: int, bins: Codes, expected: Floats, *, by_bin: bool
+) -> Floats:
+    """Return how far each count of a column may be off in any sample, in rows.
+
+    Of a column in order with another only the bins are compared: inside them it follows the other.
+    """
+    if bounds is None:
+        return np.full(1, math.inf)
+    if by_bin:
+        return 1.0 + bounds[number]
+    mass = np.bincount(bins, weights=expected)[bins]
+    share = np.divide(expected, mass, out=np.ones_like(mass), where=mass > 0)
+    slack: Floats = 1.0 + bounds[number][bins] * share  # of the bin, then of the code inside it
+    return slack
 
 
 def _worst(title: str, ratios: Mapping[str, float]) -> Check:

@@ -27,7 +27,7 @@ from dpsynth.verification.pdf_signers import ExpectedSigners
 from dpsynth.verification.report import Severity, shown
 
 _DATA = {"synthetic.csv", "synthetic.parquet"}
-_MODEL = {"model/model.json", "model/arrays.npz", "model/domains.json"}
+_MODEL = {"model/model.json", "model/arrays.npz", "model/model.safetensors", "model/domains.json"}
 
 Trust = tuple[Sequence[x509.Certificate], Sequence[x509.Certificate], datetime]
 

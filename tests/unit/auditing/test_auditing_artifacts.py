@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from dpsynth.auditing.artifacts import holding
 
@@ -63,6 +64,13 @@ def test_a_planted_row_is_found_whatever_its_integers(tmp_path: Path, kind: type
 def test_an_array_of_the_length_of_the_table_is_found(tmp_path: Path, state: np.ndarray) -> None:
     np.savez_compressed(tmp_path / "arrays.npz", state=state)
     assert len(holding(tmp_path, rows=ROWS)) == 1
+
+
+@pytest.mark.parametrize("state", [ROWS / 7.0, ROWS.T.astype(float), np.zeros(997)])
+def test_it_is_found_in_tensors_too(tmp_path: Path, state: np.ndarray) -> None:
+    save_file({"weights": np.ones((3, 4))}, tmp_path / "clean.safetensors", {"of": "a test"})
+    save_file({"state": np.ascontiguousarray(state)}, tmp_path / "model.safetensors")
+    assert [path.name for path in holding(tmp_path, rows=ROWS)] == ["model.safetensors"]
 
 
 def test_a_scan_that_could_not_find_anything_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dpsynth.schema.inside import Dependency
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth import marginal_model, registry
 from dpsynth.synth.dependent import functions_of, hold
-from dpsynth.synth.marginal_model import MarginalModel, load_model
+from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor, Observation, fit, log_prior
 from dpsynth.synth.zeros import factor, held, separated, settle
 
@@ -185,7 +185,7 @@ def test_zeros_survive_saving_and_conditions(
     codec, codes = stay_rows
     model, _ = run(registry.make("cliquetree", {}), codes, 0.05, codec.domain)
     model.save(tmp_path)
-    loaded = load_model(tmp_path)
+    loaded = registry.load_model(tmp_path)
     assert loaded.domain == codec.domain
     assert (loaded.sample(500, seed=3) == model.sample(500, seed=3)).all()
     young = int(codec.encode_column("age", pa.array(["9"]))[0])

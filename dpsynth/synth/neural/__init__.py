@@ -1,0 +1,1 @@
+"""Generators that are networks: each ends as one finite mixture of product distributions."""

@@ -1,0 +1,110 @@
+"""The decoder: a small network from a latent point to a distribution of each column.
+
+A point z becomes h = relu(z W + b), then in each residual block (He et al. 2016)
+h + relu(h W + b) W' + b', then logits over the bins of all columns, of which the softmax of each
+column is the distribution. It is evaluated here in NumPy, in single precision, so that a saved
+model is loaded and sampled without torch; ``torch_decoder.py`` holds its counterpart for training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """An affine map x W + b.
+
+    Attributes:
+        weight: W, shape (inputs, outputs).
+        bias: b, shape (outputs,).
+    """
+
+    weight: Floats32
+    bias: Floats32
+
+    def __call__(self, values: Floats32) -> Floats32:
+        """Return the image of each row of `values`, shape (n, outputs)."""
+        image: Floats32 = values @ self.weight
+        image += self.bias
+        return image
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoder:
+    """A network with residual blocks and a softmax for each column.
+
+    Attributes:
+        sizes: Number of bins of each column.
+        layers: The first one, two for each residual block, and the last one.
+    """
+
+    sizes: tuple[int, ...]
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the layers fit together; ValueError."""
+        found = [layer.weight.shape for layer in self.layers]
+        if found != layer_shapes(self.dimension, self.width, self.blocks, sum(self.sizes)):
+            raise ValueError(f"layers of shapes {found}")
+        if any(layer.bias.shape != layer.weight.shape[1:] for layer in self.layers):
+            raise ValueError("a bias of another length than its layer")
+
+    @property
+    def dimension(self) -> int:
+        """Of the latent space."""
+        return int(self.layers[0].weight.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Number of hidden units."""
+        return int(self.layers[0].weight.shape[1])
+
+    @property
+    def blocks(self) -> int:
+        """Number of residual blocks."""
+        return (len(self.layers) - 2) // 2
+
+    @property
+    def cells(self) -> int:
+        """Number of bins of all columns together."""
+        return sum(self.sizes)
+
+    def probabilities(self, points: Floats32) -> Floats32:
+        """Return the distribution of each column at some latent points.
+
+        Args:
+            points: Shape (n, dimension).
+
+        Returns:
+            Shape (n, cells): the columns beside each other, each of sum 1.
+        """
+        first, *middle, last = self.layers
+        hidden = _relu(first(points))
+        for inner, outer in zip(middle[::2], middle[1::2], strict=True):
+            hidden += outer(_relu(inner(hidden)))
+        values = last(hidden)
+        start = 0
+        for size in self.sizes:
+            column = values[:, start : start + size]
+            column -= column.max(axis=1, keepdims=True)
+            np.exp(column, out=column)
+            column /= column.sum(axis=1, keepdims=True)
+            start += size
+        return values
+
+
+def layer_shapes(dimension: int, width: int, blocks: int, cells: int) -> list[tuple[int, int]]:
+    """Return the shape of the weights of every layer of a decoder."""
+    return [(dimension, width), *[(width, width)] * (2 * blocks), (width, cells)]
+
+
+def _relu(values: Floats32) -> Floats32:
+    """Return max(x, 0), in place."""
+    positive: Floats32 = np.maximum(values, np.float32(0.0), out=values)
+    return positive
