@@ -117,6 +117,13 @@ def terms(e: Evidence) -> Pairs:
     """Return the terms of the guarantee as (item, value) rows."""
     unit, column = printable(str(e["guarantee.unit"]), UNIT_LIMIT), e["guarantee.unit_column"]
     sampled = e["accounting.sampled"]
+    loss = {
+        "epsilon": numbers.up(e["guarantee.epsilon"], 6),
+        "delta": numbers.up(e["guarantee.delta"], 4),
+        "odds": numbers.one_in(float(e["guarantee.delta"])),
+        "rho": numbers.up(e["budget.charged_rho"]),
+        "charged": numbers.up(e["guarantee.epsilon_charged"]),
+    }
     cross = [
         f"{c['accountant']} ε = {numbers.up(c['epsilon'], 4)}" for c in e["accounting.cross_check"]
     ]
@@ -135,15 +142,9 @@ def terms(e: Evidence) -> Pairs:
         (say("terms.neighbours"), say(f"terms.{e['guarantee.relation']}", unit=unit)),
         (
             say("terms.privacy"),
-            say(
-                "terms.privacy_value" if sampled is None else "terms.privacy_sampled",
-                epsilon=numbers.up(e["guarantee.epsilon"], 6),
-                delta=numbers.up(e["guarantee.delta"], 4),
-                odds=numbers.one_in(float(e["guarantee.delta"])),
-                rho=numbers.up(e["budget.charged_rho"]),
-                charged=numbers.up(e["guarantee.epsilon_charged"]),
-                **({} if sampled is None else _steps(sampled)),
-            ),
+            say("terms.privacy_value", **loss)
+            if sampled is None
+            else say("terms.privacy_sampled", **loss, **_steps(sampled)),
         ),
         (
             say("terms.accounting"),

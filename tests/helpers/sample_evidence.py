@@ -312,6 +312,30 @@ def calls(names: list[str], rho: float) -> list[dict[str, Any]]:
     return found
 
 
+#: Training of a release, as its evidence states it.
+STEPS = {"order": "22.18", "sampling_rate": "0.02", "noise_multiplier": "3.36", "steps": 400}
+
+
+def trained_values() -> dict[str, Any]:
+    """Return a release whose method trained on Poisson samples."""
+    call = {
+        "seq": 9,
+        "stage": "training",
+        "mechanism": "poisson gaussian",
+        "rho": "0.0195",
+        **STEPS,
+    }
+    values = adult_values()
+    columns = [c for c in values["accounting.calls"] if c["stage"] == "one-way"]
+    return values | {
+        "synthesizer.name": "gan",
+        "synthesizer.fitted": "gan",
+        "accounting.sampled": STEPS,
+        "accounting.calls": [*columns, call | STEPS],
+        "guarantee.assurance_class": "B",
+    }
+
+
 def adult_values() -> dict[str, Any]:
     rho, mu = 0.02436, 0.2207
     stages = [
@@ -375,6 +399,7 @@ def adult_values() -> dict[str, Any]:
         "every mechanism call is added up and converted to (epsilon, delta) by three "
         "accountants; the "
         "largest is reported.",
+        "accounting.sampled": None,
         "accounting.cross_check": [
             {"accountant": "OpenDP zCDP", "epsilon": "0.9999912345"},
             {"accountant": "dp-accounting RDP", "epsilon": "0.99812"},

@@ -93,7 +93,7 @@ class Watched(PublicEvidence):
 def printed_fields() -> set[str]:
     """Return the fields that the certificate reads and whose values hold sentences."""
     read: set[str] = set()
-    for values in (sample.adult_values(), sample.diabetes_values()):
+    for values in (sample.adult_values(), sample.diabetes_values(), sample.trained_values()):
         public = sample.build(values).public()
         watched = Watched({name: public.fact(name) for name in public})
         watched.read = read
@@ -232,7 +232,7 @@ def test_nothing_else_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
         (views, "say"), (views, "plain"), (charts, "plain"), (document, "say"),
     ):  # fmt: skip
         watch(module, name)
-    for values in (sample.adult_values(), sample.diabetes_values()):
+    for values in (sample.adult_values(), sample.diabetes_values(), sample.trained_values()):
         document.certificate_html(sample.build(values).public())
     assert said <= printed_keys()
     assert len(said) > 70
