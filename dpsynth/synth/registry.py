@@ -36,6 +36,7 @@ class Method:
         assurance: A, B or N, see the certificate's explanation of assurance classes.
         fixed_plan: Number and noise of its queries follow from domain and budget alone.
         summary: One sentence for people.
+        trains: It trains on noisy gradients, so no zCDP price describes all of it.
     """
 
     make: Callable[..., Synthesizer]
@@ -43,12 +44,18 @@ class Method:
     assurance: str
     fixed_plan: bool
     summary: str
+    trains: bool = False
 
 
 def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:
     names = tuple(field.name for field in fields(kind))
     return Method(
-        make=kind, options=names, assurance=assurance, fixed_plan=fixed_plan, summary=summary
+        make=kind,
+        options=names,
+        assurance=assurance,
+        fixed_plan=fixed_plan,
+        summary=summary,
+        trains=hasattr(kind, "training"),
     )
 
 
