@@ -27,18 +27,17 @@ _ACCOUNTING = (
     "accountants; the largest is reported."
 )
 _ACCOUNTING_SAMPLED = (
-    "Training steps on Poisson samples are bounded at many Renyi orders (Mironov, Talwar and Zhang "
-    "2019), everything else in zero-concentrated differential privacy (Bun and Steinke 2016). Both "
-    "are fixed before data is opened, so that their sum counts at its best order; the lineage adds "
-    "up at the one order that it fixed. Further accountants check the result."
+    "Training steps on Poisson samples count at many Renyi orders (Mironov, Talwar and Zhang 2019), "
+    "all else in zero-concentrated differential privacy; both are fixed before data is opened. The "
+    "lineage adds up at one order."
 )
 _ENTROPY = (
     "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
     "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
 _ENTROPY_SAMPLED = (
-    "Noise on gradients is a continuous Gaussian in floating point, and samples are drawn by "
-    "coins, both from the operating system's generator."
+    "OpenDP's discrete Gaussian on integers for counts; a continuous Gaussian in floating point for "
+    "gradients, and coins for samples. All are fed by the operating system; nobody can set a seed."
 )
 _FLOATING_SAMPLED = (
     "Counts get integer noise inside the measurement; gradients get floating-point noise, whose "
@@ -135,7 +134,7 @@ def accounting(*, sampled: bool) -> str:
 
 def entropy(*, sampled: bool) -> str:
     """Return where noise comes from; `sampled` says whether there is training on samples."""
-    return f"{_ENTROPY} {_ENTROPY_SAMPLED}" if sampled else _ENTROPY
+    return _ENTROPY_SAMPLED if sampled else _ENTROPY
 
 
 def hazards(status: Status, *, sampled: bool) -> list[dict[str, str]]:

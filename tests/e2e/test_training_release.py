@@ -1,0 +1,88 @@
+"""A release whose method trains on samples: reserved, charged, told and verified end to end."""
+
+from __future__ import annotations
+
+import base64
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import toy_training
+from steward import Desk
+
+from dpsynth.privacy.ledger import Currency, Ledger
+from dpsynth.privacy.meaning import SAMPLED_PLD
+from dpsynth.results import AttackVerdict
+from dpsynth.synth import registry
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the smallest training method be chosen by name."""
+    monkeypatch.setattr(registry, "METHODS", {**registry.METHODS, "toy": toy_training.METHOD})
+
+
+def predicate(desk: Desk, part: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what an evidence file of the release states."""
+    told = json.loads((desk.folder / "clinic" / part / "evidence.dsse.json").read_text())
+    found: dict[str, dict[str, dict[str, Any]]] = json.loads(base64.b64decode(told["payload"]))[
+        "predicate"
+    ]
+    return found
+
+
+def test_a_release_that_trains_is_told_as_it_is(desk: Desk) -> None:
+    answer = desk.release("--synthesizer", "toy")
+    assert answer.code == 0, answer.text
+    assert desk.verify(desk.folder / "clinic").code == 0
+    with Ledger.open(desk.ledger) as book:
+        status = book.status("clinic")
+        (record,) = status.records
+        assert record.currency is Currency.RENYI and record.sampled is not None
+        steps, order = record.sampled, status.terms.order
+        # Charged is what was reserved, but for the share of columns that rounding leaves.
+        assert Fraction(record.reserved_rho) * Fraction(99, 100) < record.spent_rho
+        assert record.spent_rho <= Fraction(record.reserved_rho)
+        rest = record.reserved_rho - steps.rho(order)
+        assert 0.97 < steps.epsilon(rest, 1e-6) <= 1.0
+    told = {name: fact["value"] for name, fact in predicate(desk, "public")["guarantee"].items()}
+    assert told["assurance_class"] == "B" and told["basis"] == SAMPLED_PLD
+    assert 0.9 < float(told["epsilon_charged"]) <= 1.0
+    assert all(group["epsilon"] is None for group in told["groups"])
+    accounting = predicate(desk, "public")["accounting"]
+    assert accounting["sampled"]["value"]["steps"] == 60
+    assert [r["accountant"] for r in accounting["cross_check"]["value"]][0] == "dpsynth RDP"
+    canaries = [
+        result for result in predicate(desk, "internal")["attacks"]["results"]["value"]
+        if result["name"] == "one_run_canaries"
+    ]  # fmt: skip
+    assert canaries[0]["verdict"] == AttackVerdict.NO_LEAK_DETECTED, canaries
+    against = desk.run(
+        "verify", str(desk.folder / "clinic"), "--trust", str(desk.folder / "keys" / "root.pem"),
+        "--ledger", str(desk.ledger),
+    )  # fmt: skip
+    assert against.code == 0, against.text
+    checked = desk.run("ledger", "verify")
+    assert checked.code == 0, checked.text
+
+
+def test_training_that_stops_early_has_spent_all_of_it(desk: Desk) -> None:
+    """Charged before the first step: two steps of sixty cost as much as sixty."""
+    spent = []
+    for name, stop in (("whole", 60), ("short", 2)):
+        (desk.folder / f"{name}.yaml").write_text(
+            f"version: 1\nsynthesizer: {{name: toy, stop: {stop}}}\n"
+        )
+        answer = desk.run(
+            "release", str(desk.folder / f"{name}.yaml"), "--data", str(desk.folder / "data.csv"),
+            "--dictionary", str(desk.folder / "dictionary.yaml"), "--epsilon", "1", "--delta",
+            "1e-6", "--lineage", "clinic", "--policy", str(desk.folder / "default.yaml"), "--name",
+            name, "--out", str(desk.folder / name), "--ledger", str(desk.ledger), "--key",
+            str(desk.folder / "keys" / "signer.p12"), "--passphrase-file",
+            str(desk.folder / "passphrase"),
+        )  # fmt: skip
+        assert answer.code in {0, 3}, answer.text
+        with Ledger.open(desk.ledger) as book:
+            spent.append(book.status("clinic").records[-1].spent_rho)
+    assert spent[0] == spent[1] > 0
