@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
-from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
+from dpsynth.pipeline.audited import NO_AUDIT, TRAINER_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.price import Price, own_delta
 from dpsynth.pipeline.required import refusals, waivers_of
 from dpsynth.pipeline.settings import ReleaseSettings
@@ -205,8 +205,15 @@ def declared_of(policy: Policy, settings: ReleaseSettings) -> tuple[Budget, Budg
             total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
             total.delta if settings.total_delta is None else settings.total_delta,
         ),
-        NO_AUDIT if settings.audit is None else read_audit(settings.audit, settings.synthesizer),
+        _audit(settings),
     )
+
+
+def _audit(settings: ReleaseSettings) -> AuditFact:
+    """Return what an audit of the mechanism says, or why none is part of the release."""
+    if settings.audit is not None:
+        return read_audit(settings.audit, settings.synthesizer)
+    return TRAINER_AUDIT if registry.trains(settings.synthesizer) else NO_AUDIT
 
 
 def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:

@@ -27,17 +27,18 @@ _ACCOUNTING = (
     "accountants; the largest is reported."
 )
 _ACCOUNTING_SAMPLED = (
-    "Training steps on Poisson samples count at many Renyi orders (Mironov, Talwar and Zhang 2019), "
-    "all else in zero-concentrated differential privacy; both are fixed before data is opened. The "
-    "lineage adds up at one order."
+    "Training steps on Poisson samples count at many Renyi orders (Mironov, Talwar and Zhang "
+    "2019), all else in zero-concentrated differential privacy; both are fixed before data is "
+    "opened. The lineage adds up at one order."
 )
 _ENTROPY = (
     "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
     "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
 _ENTROPY_SAMPLED = (
-    "OpenDP's discrete Gaussian on integers for counts; a continuous Gaussian in floating point for "
-    "gradients, and coins for samples. All are fed by the operating system; nobody can set a seed."
+    "OpenDP's discrete Gaussian on integers for counts; a continuous Gaussian in floating point "
+    "for gradients, and coins for samples. All are fed by the operating system; nobody can set a "
+    "seed."
 )
 _FLOATING_SAMPLED = (
     "Counts get integer noise inside the measurement; gradients get floating-point noise, whose "
@@ -243,7 +244,7 @@ def poor_uses(
     elif noise_share > _SMALL_TABLE:
         uses.append(
             f"Fine detail: noise alone moves a column by about {100 * noise_share:.0f} % of the "
-            "rows. The table is small for this epsilon; trust large differences only."
+            "rows; trust large differences only."
         )
     uses += [
         "Decisions about a single person: no row was copied; one may match somebody by chance.",

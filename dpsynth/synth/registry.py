@@ -23,7 +23,7 @@ from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
 
-__all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make"]
+__all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make", "trains"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +174,11 @@ def assurance_class(name: str) -> str:
 def fixed_plan(name: str) -> bool:
     """Return whether number and noise of a method's queries are fixed before data is opened."""
     return _find(name).fixed_plan
+
+
+def trains(name: str) -> bool:
+    """Return whether a method trains on noisy gradients."""
+    return _find(name).trains
 
 
 def _find(name: str) -> Method:
