@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+import segno
 from dpsynth.reports.numbers import number
 from dpsynth.reports.text import plain, printable
 from markupsafe import Markup, escape
@@ -190,6 +192,23 @@ def budget_bar(shares: Sequence[float], titles: Sequence[str], title: str) -> Ma
         parts.append(rect(at + 0.5, height + 11, 11, 8, fill="none", stroke=INK))
         parts.append(label(at + 17, height + 18.6, caption, size=9.6, limit=52))
     return svg(width, height + 23, title, parts)
+
+
+def square_code(content: str) -> Markup:
+    """Draw a text as a QR code (ISO/IEC 18004), error correction M, one unit a module.
+
+    The margin of four modules that readers need is left to the page.
+    """
+    rows = segno.make_qr(content, error="m", boost_error=False).matrix
+    runs = []
+    for y, row in enumerate(rows):
+        x = 0
+        for dark, modules in groupby(row):
+            width = len(list(modules))
+            runs.append(f"M{x} {y}h{width}v1h-{width}z" if dark else "")
+            x += width
+    drawn = f'<path d="{"".join(runs)}" fill="#000000"/>'
+    return svg(len(rows), len(rows), plain("chart.square", content=content), [drawn])
 
 
 def _budget_part(i: int, x: float, y: float, w: float, h: float) -> str:

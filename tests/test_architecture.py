@@ -53,7 +53,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "reports": (
         BASE | {"policy", "evidence", "signing"},
         {"jinja2", "markupsafe", "weasyprint", "pydyf", "pyhanko", "pyhanko_certvalidator"}
-        | {"asn1crypto", "cryptography", "fontTools"},
+        | {"asn1crypto", "cryptography", "fontTools", "segno"},
     ),
 }
 EVERYTHING = set(ALLOWED)
