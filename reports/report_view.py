@@ -45,6 +45,7 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "raw_counts": _raw_counts(e["data.raw_counts"]),
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
+        "packages": ", ".join(f"{p['name']} {p['version']}" for p in e["environment.packages"]),
         "options": sorted(e["synthesizer.options"].items()),
     }
 

@@ -63,7 +63,7 @@ ALLOWED["verification"] = (
 )
 ALLOWED["pipeline"] = (
     EVERYTHING | {"verification"},
-    {"numpy", "pyarrow"},
+    {"numpy", "packaging", "pyarrow", "rfc8785"},
 )
 ALLOWED["preflight"] = (EVERYTHING | {"pipeline"}, {"numpy", "pyarrow"})
 ALLOWED["auditing"] = (

@@ -21,7 +21,7 @@ from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted
 from dpsynth.reports.from_evidence import certificate_pdf, report_pdf
 from dpsynth.reports.pdf import Rendered
-from dpsynth.reports.sheets import SHEETS
+from dpsynth.reports.sheets import INTERNAL_SHEETS, SHEETS
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.declared import ColumnDomain, Dictionary
@@ -109,7 +109,7 @@ def write_internal(
     signer: Signer,
     public_manifest: str | None,
 ) -> str:
-    """Write the internal report, all evidence, the model and their manifest.
+    """Write the internal report, all evidence, plain sheets, the model and their manifest.
 
     Returns:
         The SHA-256 of the manifest, for the ledger.
@@ -127,6 +127,8 @@ def write_internal(
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, evidence.predicate()), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
+    for name, made in INTERNAL_SHEETS.items():
+        (internal / name).write_text(made(evidence), encoding="utf-8")
     # The ledger keeps this manifest's digest for ever: the nonce makes it say nothing about rows.
     extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, ISSUER_ONLY)}
     if public_manifest is not None:

@@ -14,7 +14,7 @@ from dpsynth.signing.roles import declared_roles
 from dpsynth.verification.report import shown
 
 #: Schema versions of releases that were made before this one.
-OLDER_VERSIONS = ("1",)
+OLDER_VERSIONS = ("1", "2")
 
 _LABELS = {
     "release": "release.id",
