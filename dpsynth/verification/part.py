@@ -271,6 +271,7 @@ def _check_document(
             unsigned_sha256=part.unsigned_sha256,
             signers=ExpectedSigners(
                 roles=part.roles,
+                pinned=part.pinned,
                 level=part.level,
                 certificate=part.certificate,
                 roots=roots,
