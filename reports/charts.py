@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 FONT = "IBM Plex Sans dpsynth"
 INK, MUTED, RULE, BLUE, RUST = "#14212b", "#566573", "#c9d2da", "#0b4a7d", "#b4501e"
 TINT = "#e9f0f6"
+KEY_LIMIT = 120  #: characters of one name in the key of a chart
 _FLAT, _LEAST = 1e-9, 1e-30  # spans that are none, relative and absolute
 
 Point = tuple[float, float]
@@ -252,14 +253,14 @@ def dot_chart(rows: Sequence[Row], *, unit: str, key: Sequence[str]) -> Markup:
     def at(value: float) -> float:
         return left + (right - left) * (value - low) / (high - low)
 
-    bottom = 26 + row_h * len(rows)
-    parts = _key(key, rows)
+    parts, top = _key(key, rows)
+    bottom = top + 6 + row_h * len(rows)
     for tick in ticks:
-        parts.append(line((at(tick), 20), (at(tick), bottom)))
+        parts.append(line((at(tick), top), (at(tick), bottom)))
         text = f"{tick:.10g}".replace("-", "−")
         parts.append(label(at(tick), bottom + 11, text, size=8.5, fill=MUTED, anchor="middle"))
     for i, row in enumerate(rows):
-        y = 30 + row_h * i + 3
+        y = top + 13 + row_h * i
         parts.append(label(left - 12, y + 3, row.title, size=9, anchor="end", limit=54))
         if row.interval is not None:
             a, b = at(row.interval[0]), at(row.interval[1])
@@ -281,19 +282,24 @@ def _values(row: Row) -> list[float]:
     return found + [v for v in (row.baseline, row.control) if v is not None]
 
 
-def _key(key: Sequence[str], rows: Sequence[Row]) -> list[str]:
+def _key(key: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], float]:
+    """Return the key, on as many lines as its words need, and where the chart below it begins."""
     shown = [
         True,
         any(r.baseline is not None for r in rows),
         any(r.control is not None for r in rows),
     ]
     parts: list[str] = []
-    x = 8.0
+    x, y = 8.0, 7.0
     for shape, text, present in zip(("dot", "box", "diamond"), key, shown, strict=True):
         if present:
-            parts += [mark(shape, x + 4, 7, 3.6), label(x + 12, 10, text, size=9, limit=54)]
-            x += 34 + 4.5 * min(len(text), 54)
-    return parts
+            room = 34 + 4.5 * min(len(text), KEY_LIMIT)
+            if x > 8.0 and x + room > 640:
+                x, y = 8.0, y + 13.0
+            parts += [mark(shape, x + 4, y, 3.6)]
+            parts += [label(x + 12, y + 3, text, size=9, limit=KEY_LIMIT)]
+            x += room
+    return parts, y + 13.0
 
 
 def _words(rows: Sequence[Row], unit: str, key: Sequence[str]) -> str:
