@@ -10,6 +10,7 @@ from typing import Any
 
 from dpsynth.reports import numbers
 from dpsynth.reports.attack_sections import CONTROL, attack_sections
+from dpsynth.reports.crosswalk import SOURCES
 from dpsynth.reports.result_view import result_charts, shown_result
 from dpsynth.reports.text import printable, say, word, words
 from dpsynth.reports.views import UNIT_LIMIT, identity, names, shared, terms
@@ -45,6 +46,7 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "raw_counts": _raw_counts(e["data.raw_counts"]),
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
+        "crosswalk": SOURCES,
         "options": sorted(e["synthesizer.options"].items()),
     }
 

@@ -6,6 +6,7 @@ is always stated.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any
@@ -31,6 +32,7 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
         **shared(e),
         "identity": identity(e),
         "terms": terms(e),
+        "square": charts.square_code(_named(e)),
         "files": list(e["files.synthetic"])[:1],
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "warnings": _warnings(e),
@@ -170,6 +172,16 @@ def terms(e: Evidence) -> Pairs:
         ),
         (say("terms.policy"), _policy(e)),
     ]
+
+
+def _named(e: PublicEvidence) -> str:
+    """Return what names this certificate for a machine: its number, the digest of its evidence.
+
+    Capitals, digits and few signs only, which a square code holds most densely.
+    """
+    digest = hashlib.sha256(e.to_bytes()).hexdigest().upper()
+    number = printable(e["release.id"], 40)
+    return f"DPSYNTH {number} EVIDENCE.PUBLIC.JSON SHA-256 {digest}"
 
 
 def _policy(e: Evidence) -> Markup:

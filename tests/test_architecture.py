@@ -54,7 +54,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "reports": (
         BASE | {"policy", "evidence", "signing"},
         {"jinja2", "markupsafe", "weasyprint", "pydyf", "pyhanko", "pyhanko_certvalidator"}
-        | {"asn1crypto", "cryptography", "fontTools"},
+        | {"asn1crypto", "cryptography", "fontTools", "segno"},
     ),
 }
 EVERYTHING = set(ALLOWED)
@@ -64,7 +64,7 @@ ALLOWED["verification"] = (
 )
 ALLOWED["pipeline"] = (
     EVERYTHING | {"verification"},
-    {"numpy", "pyarrow"},
+    {"numpy", "packaging", "pyarrow", "rfc8785"},
 )
 ALLOWED["preflight"] = (EVERYTHING | {"pipeline"}, {"numpy", "pyarrow"})
 ALLOWED["auditing"] = (

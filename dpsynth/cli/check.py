@@ -16,6 +16,7 @@ from dpsynth.cli.console import emit_json
 from dpsynth.cli.declared import takes_release
 from dpsynth.errors import InputError
 from dpsynth.pipeline import Plan, ReleaseSettings, prepare
+from dpsynth.pipeline.declared import check_declared
 from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
 from dpsynth.pipeline.steps import reservation_of
 from dpsynth.places import ledger_path, read_ledger
@@ -46,6 +47,7 @@ def check(
     Ends with exit code 4 if the lineage cannot pay.
     """
     plan = prepare(settings)
+    check_declared(plan)
     if target_error is not None and assume_rows is None:
         raise InputError(
             "needs a number of rows.",

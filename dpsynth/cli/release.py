@@ -22,6 +22,7 @@ from dpsynth.pipeline import (
 )
 from dpsynth.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
+from dpsynth.schema.spreadsheets import formula_columns
 
 _MANY_ROWS = 6
 
@@ -158,5 +159,19 @@ def say_columns(plan: Plan) -> None:
             f"{plan.unit.max_rows} times that of one row. Fewer rows often give better data: "
             "try --max-rows-per-unit 2 or 3. Choose without looking at the rows."
         )
+    for column in formulas_of(plan):
+        warn(
+            f"Column {column} declares a text that spreadsheet programs may run as a formula (it "
+            "begins with =, +, - or @). It is written as declared. Hand over Parquet (--format "
+            "parquet), or tell the recipient to import all columns as text."
+        )
     for column in plan.extra_columns:
         warn(f"Column {column} is in the file but not in the dictionary; it is ignored.")
+
+
+def formulas_of(plan: Plan) -> tuple[str, ...]:
+    """Return the columns of CSV output whose declared texts may run where it is opened."""
+    if plan.format != "csv":
+        return ()
+    left_out = {t.column for t in plan.codec.treatments if t.treatment == "left_out"}
+    return tuple(name for name in formula_columns(plan.dictionary) if name not in left_out)

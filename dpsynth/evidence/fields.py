@@ -50,6 +50,7 @@ from dpsynth.evidence.values import (
     KEPT,
     MEASURED,
     NOISE,
+    PACKAGE,
     PEOPLE,
     PERSONS,
     PLANNED,
@@ -285,6 +286,18 @@ FIELDS: dict[str, Field] = {
         _PUBLIC,
     ),
     "environment.versions": Field("version by package", map_of(NAME), _DECLARED),
+    "environment.lock": Field(
+        "SHA-256 over the sorted lines name==version of what is installed of dpsynth and all that "
+        "it needs",
+        SHA256,
+        _DECLARED,
+    ),
+    "environment.packages": Field(
+        "these packages, and which of them each needs",
+        list_of(PACKAGE),
+        _DECLARED,
+        False,
+    ),
     "environment.code": Field(
         "digests of the claim register and of the code that it names",
         CODE,

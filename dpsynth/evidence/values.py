@@ -210,6 +210,7 @@ WAIVER = record(
         "sha256": SHA256,
     }
 )
+PACKAGE = record({"name": NAME, "version": NAME, "needs": list_of(NAME)})
 CODE = record({"register_sha256": SHA256, "code_sha256": SHA256})
 INTERVALS = record(
     {

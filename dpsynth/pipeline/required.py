@@ -129,7 +129,7 @@ def _missing(policy: Policy, settings: ReleaseSettings, audit: AuditFact) -> lis
     texts["requirements.signers"] = [
         f"the {name} is not declared as a signer (sign.roles)"
         for name in policy.required("signers")
-        if name not in settings.roles
+        if name not in {text.partition("=")[0] for text in settings.roles}
     ]
     ran = attack_names(settings.attacks)
     texts["requirements.attacks"] = [

@@ -19,6 +19,7 @@ from dpsynth.attacks import CONTROLS, Claim
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import reading_of, violation_rates
 from dpsynth.pipeline.collect import collect
+from dpsynth.pipeline.declared import check_declared
 from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_tables
 from dpsynth.pipeline.folder import assembling, publish
@@ -69,9 +70,11 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         progress: Called with a short text before each step.
 
     Raises:
+        InputError: A declared value cannot become evidence; nothing was spent.
         BudgetError: The lineage cannot pay; nothing was spent.
         SpentError: Something stopped the run after the reservation; the budget is spent.
     """
+    check_declared(plan)
     plan.signatures.ask_authority()
     progress("Reserving the budget in the ledger")
     with reserved(plan, ledger) as reservation:

@@ -76,7 +76,8 @@ class ReleaseSettings:
         level: PAdES level: B-B, B-T, B-LT or B-LTA; None takes B-T with an authority, else B-B.
         certificates: For B-LT and B-LTA: files of the issuers of signer and authority.
         crls: For B-LT and B-LTA: files of their revocation lists.
-        roles: Who signs the certificate, in order: the issuer, then expert or dpo.
+        roles: Who signs the certificate, in order: the issuer, then expert or dpo; "dpo=AB:CD:..."
+            with the SHA-256 fingerprint of the one certificate that may sign.
         paper: Size of the documents' pages: a4 or letter.
     """
 

@@ -6,6 +6,7 @@ trust anchor is the user's; the bundle's own certificates are only ever checked 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import rfc8785
 from cryptography import x509
 
 from dpsynth.errors import InputError, LedgerDamagedError
@@ -289,6 +291,9 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
             if when or len(part.signers) > 1:
                 found[f"signed by {by.role.value}"] = f"{shown(by.name)}{when}"
         found |= facts(part.evidence)
+        if part.spec is PUBLIC:
+            canonical = rfc8785.dumps(dict(part.evidence))
+            found["evidence"] = f"sha256 {hashlib.sha256(canonical).hexdigest()}"
         if part.spec is INTERNAL:
             found["status"] = shown(value_of(part.evidence, "release.status"))
         rebuilt = [each.spec.document for each in parts.values() if each.spec and each.rebuilt]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dpsynth.errors import InputError
@@ -10,11 +10,11 @@ from dpsynth.evidence import FIELDS, SCHEMA_VERSION, evidence_schema
 from dpsynth.evidence.shapes import fault
 from dpsynth.reports.claims import digests
 from dpsynth.signing.levels import Level
-from dpsynth.signing.roles import declared_roles
+from dpsynth.signing.roles import Role, declared_roles, may_pin
 from dpsynth.verification.report import shown
 
 #: Schema versions of releases that were made before this one.
-OLDER_VERSIONS = ("1",)
+OLDER_VERSIONS = ("1", "2")
 
 _LABELS = {
     "release": "release.id",
@@ -56,15 +56,23 @@ def signatures_problem(tree: Mapping[str, Any]) -> str:
     """Say what is wrong with what a manifest says of signatures; empty if nothing is."""
     levels = {level.value for level in Level}
     match tree:
-        case {"level": str(level), "paper": str(), "roles": list(roles), **more} if (
-            not more and level in levels
+        case {"level": str(level), "paper": str(), "roles": list(names), **more} if (
+            set(more) <= {"certificates"} and level in levels
         ):
             try:
-                declared_roles(roles)
+                roles = declared_roles(names)
             except (InputError, TypeError):
                 return "Names signers that do not exist."
-            return ""
+            return "" if _pins(more.get("certificates", {}), roles) else "Pins signers to nothing."
     return "Does not say who signs the document, and on which paper."
+
+
+def _pins(tree: Any, roles: Sequence[Role]) -> bool:
+    """Say whether these are fingerprints of certificates of further signers who are declared."""
+    if not isinstance(tree, dict) or not all(isinstance(each, str) for each in tree.values()):
+        return False
+    known = {role.value: role for role in roles}
+    return set(tree) <= set(known) and may_pin({known[name]: tree[name] for name in tree})
 
 
 def evidence_problem(tree: Mapping[str, Any], *, public: bool) -> str:

@@ -533,6 +533,12 @@ def adult_values() -> dict[str, Any]:
             "python": "3.11.2", "dpsynth": "0.1.0", "opendp": "0.14.2", "dp-accounting": "0.6.0",
             "numpy": "2.3.1", "scipy": "1.16.0", "weasyprint": "70.0", "pyHanko": "0.38.0",
         },
+        "environment.lock": digest("lock"),
+        "environment.packages": [
+            {"name": "dpsynth", "version": "0.1.0", "needs": ["numpy", "opendp"]},
+            {"name": "numpy", "version": "2.3.1", "needs": []},
+            {"name": "opendp", "version": "0.14.2+local", "needs": ["numpy"]},
+        ],
         "environment.code": {"register_sha256": digest("claims"), "code_sha256": digest("code")},
         "environment.entropy": "Operating-system entropy through OpenDP's discrete Gaussian "
         "and noisy-max "

@@ -95,6 +95,9 @@ def test_the_bar_is_divided_by_shares() -> None:
     assert widths[1] == pytest.approx(0.5 * 639, abs=0.1)
 
 
+TEXTS = re.compile(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)<')
+
+
 def test_a_chart_escapes_and_says_everything() -> None:
     row = charts.Row(title="<b>&", value=0.5, interval=(0.4, 0.6), baseline=0.1, control=0.9)
     drawn = str(charts.dot_chart([row], unit="A<C", key=("measured", "floor", "control")))
@@ -103,6 +106,20 @@ def test_a_chart_escapes_and_says_everything() -> None:
     assert said is not None
     for part in ("0.500", "0.400", "0.600", "floor 0.100", "control 0.900", "A&lt;C"):
         assert part in said[1]
+
+
+def test_long_names_in_the_key_are_whole_and_take_another_line() -> None:
+    row = charts.Row(title="x", value=0.5, interval=None, baseline=0.1, control=0.9)
+    names = ("measured", "a name of " + "w" * 50, "another name of " + "w" * 50)
+    short = str(charts.dot_chart([row], unit="u", key=("measured", "floor", "control")))
+    drawn = str(charts.dot_chart([row], unit="u", key=names))
+    placed = [(float(x), float(y)) for x, y, text in TEXTS.findall(drawn) if text in names]
+    assert [y for _, y in placed] == [10, 10, 23] and len(placed) == 3
+    heights = [float(re.search(r'height="(\d+)"', each)[1]) for each in (short, drawn)]
+    assert heights[1] - heights[0] == 13
+    assert [y for _, y, text in TEXTS.findall(short) if text in ("floor", "control")] == [
+        "10.00"
+    ] * 2
 
 
 def test_hatching_stays_in_its_box() -> None:
