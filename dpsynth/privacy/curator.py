@@ -13,12 +13,11 @@ that follows a charge has an outcome that depends on a count.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,8 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent
+from dpsynth.privacy.handover import Core, priced_event, run_core
 from dpsynth.privacy.losses import Loss, threshold_delta, total_loss
 from dpsynth.privacy.measurement import (
     Candidate,
@@ -46,18 +47,23 @@ from dpsynth.privacy.measurement import (
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 from dpsynth.privacy.noise import gaussian, noisy_max, threshold
 from dpsynth.privacy.numbers import float_down, root_up
-from dpsynth.privacy.requests import MarginalRequest, marginal_request, score_request
+from dpsynth.privacy.requests import (
+    MAX_CELLS_PER_RUN,
+    MarginalRequest,
+    check_bounded,
+    check_budget,
+    check_cells,
+    marginal_request,
+    score_request,
+)
 from dpsynth.privacy.settling import Drawn, check_settled
-from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
 
 if TYPE_CHECKING:
     from dpsynth.sources.table import MarginalSource
 
 Counts = NDArray[np.int64]
-
-MAX_CELLS_PER_MARGINAL = 100_000
-MAX_CELLS_PER_RUN = 1_000_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class Curator:
         table: Coded rows, at most `max_rows_per_unit` of each unit.
         reservation: What pays.
         max_rows_per_unit: Sensitivity of every count, c.
-        rho: Budget of this Curator in zCDP rho, at most what the reservation holds.
+        rho: Budget of this Curator in zCDP rho, at most what the reservation holds; None where
+            nothing that is asked has a price (``unprotected.py``), and every query is refused.
         delta: Budget for mechanisms with a delta of their own; 0 refuses them.
 
     Raises:
@@ -92,26 +99,17 @@ class Curator:
         *,
         reservation: ChargesEvents,
         max_rows_per_unit: int,
-        rho: float,
+        rho: float | None,
         delta: float = 0.0,
     ) -> None:
-        if not (math.isfinite(rho) and rho > 0):
-            raise InputError("must be finite and positive.", where="rho")
-        if not 0.0 <= delta < 1.0:
-            raise InputError("must lie in [0, 1).", where="delta")
-        if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
-            raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
-        if table.max_rows is None or table.max_rows > max_rows_per_unit:
-            raise InputError(
-                "The table holds more rows of one unit than the sensitivity allows for.",
-                where="max_rows_per_unit",
-                fix="Bound the table to that number of rows per unit first.",
-            )
+        if rho is not None:
+            check_budget(rho, delta)
+        check_bounded(table.max_rows, max_rows_per_unit)
         self._table: MarginalSource | None = table
         self._reservation = reservation
         self._rows = max_rows_per_unit
         self._domain = table.domain
-        self._rho = rho
+        self._rho = rho or 0.0
         self._delta = delta
         self._prefix = ""
         self._parts: list[Curator] = []
@@ -213,7 +211,7 @@ class Curator:
             marginal_request(self._domain, query.attributes, query.partitions) for query in queries
         ]
         cells = [marginal.cells for marginal in marginals]
-        self._check_cells(cells)
+        check_cells(cells, self.cells_left)
         events = []
         for query, marginal, count in zip(queries, marginals, cells, strict=True):
             sigma = sigma_for(query.rho, self._rows)
@@ -350,6 +348,21 @@ class Curator:
             ledger_seq=seq,
         )
 
+    def hand_over(self, core: Core[T], event: ThirdPartyEvent | UnboundedEvent) -> T:
+        """Charge for a third party's core, run it on the rows and return what it returns.
+
+        Args:
+            core: Gets the coded rows, at most c of one unit; see ``handover.py``.
+            event: The price that was argued for it.
+
+        Raises:
+            InputError: The event has no price, or that of smaller units; or this is closed.
+            BudgetError: The budget cannot pay. Nothing was charged, and no row handed over.
+        """
+        table, priced = self._open_table(), priced_event(event, self._rows, self._prefix)
+        self._charge([priced], priced.stage)
+        return run_core(core, table, self._rows)
+
     def _open_table(self) -> MarginalSource:
         """Return the table unless the Curator is closed."""
         if self._table is None:
@@ -369,19 +382,6 @@ class Curator:
         seq = self._reservation.charge(events)
         self._events += [(seq, event) for event in events]
         return seq
-
-    def _check_cells(self, cells: Sequence[int]) -> None:
-        """Refuse a request that would draw more noise than one run can afford in time."""
-        if max(cells) > MAX_CELLS_PER_MARGINAL:
-            raise InputError(
-                f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
-                fix="Coarsen its attributes first.",
-            )
-        if sum(cells) > self.cells_left:
-            raise InputError(
-                f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
-                fix="Measure fewer or coarser marginals.",
-            )
 
     def _counts(
         self, table: MarginalSource, marginals: Sequence[MarginalRequest], *, keep: bool = False

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.curator import MAX_CELLS_PER_RUN, Curator
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.requests import MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
 from dpsynth.synth.forecast import expected_noise

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
+from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
+from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
 from dpsynth.synth.forecast import bins_at_most, expected_noise

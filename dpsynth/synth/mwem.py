@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
+from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
 from dpsynth.synth.forecast import expected_noise

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.calibrate import MIN_RHO
-from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN, Curator
+from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Codes, MarginalQuery, Measurement
+from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total

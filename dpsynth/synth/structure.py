@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.curator import MAX_CELLS_PER_MARGINAL, Curator
+from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement
+from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.oneway import OneWays
