@@ -27,6 +27,7 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent, refused
 from dpsynth.privacy.losses import total_loss, true_loss
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.privacy.sampled import SampledSteps
@@ -86,7 +87,9 @@ class ZcdpAccountant:
     @staticmethod
     def supports(event: Event) -> bool:
         """Say whether an event has a zCDP price."""
-        return isinstance(event, GaussianEvent | ScoresEvent | SelectionEvent | ThresholdEvent)
+        return isinstance(
+            event, GaussianEvent | ScoresEvent | SelectionEvent | ThresholdEvent | ThirdPartyEvent
+        )
 
     def epsilon(self, delta: float) -> float:
         """Return the epsilon at `delta`, of which the events' own delta is part.
@@ -259,9 +262,11 @@ def cross_check_sampled(events: Sequence[Event], delta: float) -> list[tuple[str
     return found
 
 
-def _refuse_unsupported(reader: Accountant, events: Sequence[Event]) -> None:
+def _refuse_unsupported(reader: Accountant, events: Sequence[Event | UnboundedEvent]) -> None:
     """Refuse by name what a reader has no bound for."""
     for event in events:
+        if isinstance(event, UnboundedEvent):
+            raise refused(event, reader.name)
         if not reader.supports(event):
             raise InputError(
                 f"{reader.name} has no bound for {type(event).__name__} with these parameters.",
@@ -305,7 +310,7 @@ def _as_dp_event(event: Event) -> Any:
             return dp_event.GaussianDpEvent(event.sigma / event.sensitivity)
         case ScoresEvent():
             return dp_event.GaussianDpEvent(event.sigma / math.sqrt(event.squared_sensitivity))
-        case SelectionEvent():
+        case SelectionEvent() | ThirdPartyEvent():
             return dp_event.ZCDpEvent(float_up(true_loss(event).rho))
         case PoissonGaussianEvent():
             noise = dp_event.GaussianDpEvent(event.noise_multiplier)

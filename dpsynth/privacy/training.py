@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions, TrainingQuery
 from dpsynth.privacy.requests import marginal_request
-from dpsynth.privacy.sampled import SampledSteps
+from dpsynth.privacy.sampled import SampledSteps, steps_for
 from dpsynth.schema.domain import Domain
+from dpsynth.sources.table import MarginalSource
 
 Parameters = Mapping[str, torch.Tensor]
 #: loss(parameters, bins of one row int64 (d,), normal draws float32 (k,)) -> scalar
@@ -35,6 +36,7 @@ Loss = Callable[[Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Numbers of the per-row gradients that are held at once: 128 MiB.
 _AT_ONCE = 2**25
+_LEAST, _MOST_NORMALS = 1e-9, 1_000_000
 # What rounding in 32 bits may add to the norm of a gradient that was cut down.
 _ROUNDING = 1.0 + 1e-5
 
@@ -55,9 +57,7 @@ class NoisyGradients:
     """The right to so many noisy gradients. Made by the Curator, which charged for all of them.
 
     Args:
-        rows: Codes of all rows, shape (n, d).
-        units: Unit of each row, 0 to n_units - 1, shape (n,).
-        domain: The fine domain of the codes.
+        table: The rows, with the unit of each.
         query: What was asked.
         planned: What was charged.
         entropy: Where coins and noise come from.
@@ -66,18 +66,17 @@ class NoisyGradients:
 
     def __init__(
         self,
-        rows: NDArray[np.int32],
-        units: NDArray[np.int64],
+        table: MarginalSource,
         *,
-        domain: Domain,
         query: TrainingQuery,
         planned: SampledSteps,
         entropy: Entropy,
         drawn: Callable[[], None],
     ) -> None:
-        order = np.argsort(units, kind="stable")
-        self._bins: NDArray[np.int64] | None = _bins(rows[order], domain, query.partitions)
-        self._ends = np.cumsum(np.bincount(units)) if len(units) else np.zeros(0, dtype=np.int64)
+        order = np.argsort(table.units, kind="stable")
+        rows = table.rows()[order]
+        self._bins: NDArray[np.int64] | None = _bins(rows, table.domain, query.partitions)
+        self._ends: NDArray[np.int64] = np.cumsum(np.bincount(table.units)).astype(np.int64)
         self._query = query
         self._planned = planned
         self._entropy = entropy
@@ -190,22 +189,36 @@ def _sum_by(rows: torch.Tensor, whose: torch.Tensor, units: int) -> torch.Tensor
     return torch.zeros(units, rows.shape[1], device=rows.device).index_add_(0, whose, rows)
 
 
-def check_training(query: TrainingQuery, domain: Domain) -> None:
-    """Refuse, before anything is charged, what could not be trained.
+def planned_steps(
+    query: TrainingQuery, domain: Domain, *, order: float, reserved: SampledSteps | None
+) -> SampledSteps:
+    """Return the steps of a query, checked and calibrated before anything is charged.
+
+    Args:
+        query: What is asked.
+        domain: The fine domain.
+        order: Renyi order of the price.
+        reserved: Steps that were calibrated and reserved beforehand, or None.
 
     Raises:
-        InputError: A number of the query is out of range, or an attribute has no bins.
+        InputError: A number of the query is out of range, an attribute has no bins, or it is not
+            what was reserved.
     """
     if set(query.partitions) != set(domain.names):
         raise InputError("must name the bins of every attribute.", where="partitions")
     for name, partition in query.partitions.items():
         marginal_request(domain, (name,), {name: partition})
-    for name, low in (("clip", 1e-9), ("divisor", 1e-9)):
+    for name in ("clip", "divisor"):
         value = getattr(query, name)
-        if not (np.isfinite(value) and value >= low):
+        if not (np.isfinite(value) and value >= _LEAST):
             raise InputError("must be finite and positive.", where=name)
-    if type(query.normals) is not int or not 0 <= query.normals <= 1_000_000:
-        raise InputError("must be a whole number from 0 to 1000000.", where="normals")
+    if type(query.normals) is not int or not 0 <= query.normals <= _MOST_NORMALS:
+        raise InputError(f"must be a whole number from 0 to {_MOST_NORMALS}.", where="normals")
+    if reserved is None:
+        return steps_for(query.sampling_rate, query.steps, rho=query.rho, order=order)
+    if (reserved.sampling_rate, reserved.steps) != (query.sampling_rate, query.steps):
+        raise InputError("Training differs from what was reserved.", where="training")
+    return reserved
 
 
 def _bins(rows: NDArray[np.int32], domain: Domain, partitions: Partitions) -> NDArray[np.int64]:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent, from_json
+from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.amounts import as_amount, as_text
 from dpsynth.privacy.ledger.chain import Entry
 from dpsynth.privacy.ledger.records import ReleaseRecord
 from dpsynth.privacy.ledger.terms import (
     SLACK,
+    Caps,
     Currency,
     LineageTerms,
     check_caps,
@@ -40,6 +42,10 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
     """
     from dpsynth.privacy.accountant import Loss, total_loss
 
+    if not record.protected:
+        raise InputError(
+            "A release without a guarantee has no budget that could pay.", where=record.release
+        )
     for event in events:
         if not event.covers(record.max_rows):
             raise InputError(
@@ -78,8 +84,12 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
 def check_claim(record: ReleaseRecord, terms: LineageTerms) -> None:
     """Raise InputError unless the rho of a reservation fits its epsilon, and its caps theirs."""
     rho = record.reserved_rho
-    if not (rho > 0 and math.isfinite(rho)) or _epsilon(record, terms) > record.epsilon * (
-        1 + SLACK
+    if not record.protected:
+        if record.budget is not None or rho or record.discovery_delta or record.caps != Caps():
+            raise InputError("A release without a guarantee has no price.", where=record.release)
+        return
+    if not (rho > 0 and math.isfinite(rho)) or (
+        _epsilon(record, terms) > record.priced.epsilon * (1 + SLACK)
     ):
         raise InputError(
             "The price in rho exceeds the epsilon of the release.", where=record.release
@@ -95,7 +105,7 @@ def _epsilon(record: ReleaseRecord, terms: LineageTerms) -> float:
     are bounded at every order by a number that is fixed here, so each counts at its best order.
     """
     rho = record.reserved_rho
-    delta = conversion_delta(record.budget, record.discovery_delta)
+    delta = conversion_delta(record.priced, record.discovery_delta)
     renyi = record.currency is Currency.RENYI
     if record.sampled is None:
         return reached(rho, delta, terms.order if renyi else None)
@@ -120,6 +130,22 @@ def _price_key(event: Event) -> object:
     if type(event) is GaussianEvent:
         return event.sigma, event.sensitivity, event.rho
     return event
+
+
+def check_run(entry: Entry, record: ReleaseRecord) -> None:
+    """Raise InputError unless an entry of programs without a guarantee belongs to its release."""
+    check_unbounded([UnboundedEvent.from_json(event) for event in entry.payload["events"]], record)
+
+
+def check_unbounded(events: Sequence[UnboundedEvent], record: ReleaseRecord) -> None:
+    """Raise InputError unless programs without a guarantee may run in a release."""
+    if not events:
+        raise InputError("There is nothing to write down.", where=record.release)
+    if record.protected:
+        raise InputError(
+            f"{events[0].program[:80]} runs without a guarantee; this release promises one.",
+            where=record.release,
+        )
 
 
 def check_charge(entry: Entry, record: ReleaseRecord, terms: LineageTerms) -> None:
