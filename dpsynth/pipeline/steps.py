@@ -14,7 +14,7 @@ from dpsynth.pipeline.drawing import checked
 from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.prepare import Plan
 from dpsynth.pipeline.state import Fitted, OpenData, SeenPeople
-from dpsynth.privacy.events import Charged
+from dpsynth.privacy.events import Charged, PoissonGaussianEvent
 from dpsynth.privacy.ledger import Ledger, Reservation
 from dpsynth.privacy.ledger.people import People
 from dpsynth.results import Status
@@ -145,10 +145,25 @@ def _seen(lineage: str, table: CodedTable, people: People | None) -> SeenPeople:
 def fit_model(
     plan: Plan, table: CodedTable, reservation: Reservation, progress: Progress
 ) -> tuple[Model, Charged]:
-    """Fit through a Curator that is closed before this returns; also return what was charged."""
+    """Fit through a Curator that is closed before this returns; also return what was charged.
+
+    Raises:
+        SelfTestError: Training that was reserved did not run, or not as it was reserved.
+    """
     progress(f"Fitting {plan.settings.synthesizer} under the budget")
     with plan.curator(table, reservation) as curator:
-        return plan.synthesizer.fit(curator), curator.events
+        model, charged = plan.synthesizer.fit(curator), curator.events
+    trained = [event for _, event in charged if isinstance(event, PoissonGaussianEvent)]
+    reserved_steps = [] if plan.price.sampled is None else [plan.price.sampled]
+    if len(trained) != len(reserved_steps) or not all(
+        steps.describes(event) for steps, event in zip(reserved_steps, trained, strict=True)
+    ):
+        raise SelfTestError(
+            "The training that ran is not the one that was reserved.",
+            where=plan.settings.synthesizer,
+            fix="The release stops. Please report this as a defect of the method.",
+        )
+    return model, charged
 
 
 def draw(plan: Plan, model: Model, progress: Progress) -> Fitted:

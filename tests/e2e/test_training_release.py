@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import toy_training
-from steward import Desk
+from steward import Answer, Desk
 
-from dpsynth.privacy.ledger import Currency, Ledger
+from dpsynth.privacy.ledger import Currency, Ledger, ReleaseRecord, ReleaseState
 from dpsynth.privacy.meaning import SAMPLED_PLD
+from dpsynth.privacy.training import NoisyGradients
 from dpsynth.results import AttackVerdict
 from dpsynth.synth import registry
 
@@ -67,22 +68,58 @@ def test_a_release_that_trains_is_told_as_it_is(desk: Desk) -> None:
     assert checked.code == 0, checked.text
 
 
+def released(desk: Desk, name: str, stop: int) -> Answer:
+    """Make a release of which so many of sixty steps are taken."""
+    text = f"version: 1\nsynthesizer: {{name: toy, stop: {stop}}}\n"
+    (desk.folder / f"{name}.yaml").write_text(text)
+    return desk.run(
+        "release", str(desk.folder / f"{name}.yaml"), "--data", str(desk.folder / "data.csv"),
+        "--dictionary", str(desk.folder / "dictionary.yaml"), "--epsilon", "1", "--delta",
+        "1e-6", "--lineage", "clinic", "--policy", str(desk.folder / "default.yaml"), "--name",
+        name, "--out", str(desk.folder / name), "--ledger", str(desk.ledger), "--key",
+        str(desk.folder / "keys" / "signer.p12"), "--passphrase-file",
+        str(desk.folder / "passphrase"),
+    )  # fmt: skip
+
+
+def last(desk: Desk) -> ReleaseRecord:
+    """Return the last reservation of the ledger."""
+    with Ledger.open(desk.ledger) as book:
+        return book.status("clinic").records[-1]
+
+
 def test_training_that_stops_early_has_spent_all_of_it(desk: Desk) -> None:
     """Charged before the first step: two steps of sixty cost as much as sixty."""
     spent = []
     for name, stop in (("whole", 60), ("short", 2)):
-        (desk.folder / f"{name}.yaml").write_text(
-            f"version: 1\nsynthesizer: {{name: toy, stop: {stop}}}\n"
-        )
-        answer = desk.run(
-            "release", str(desk.folder / f"{name}.yaml"), "--data", str(desk.folder / "data.csv"),
-            "--dictionary", str(desk.folder / "dictionary.yaml"), "--epsilon", "1", "--delta",
-            "1e-6", "--lineage", "clinic", "--policy", str(desk.folder / "default.yaml"), "--name",
-            name, "--out", str(desk.folder / name), "--ledger", str(desk.ledger), "--key",
-            str(desk.folder / "keys" / "signer.p12"), "--passphrase-file",
-            str(desk.folder / "passphrase"),
-        )  # fmt: skip
+        answer = released(desk, name, stop)
         assert answer.code in {0, 3}, answer.text
-        with Ledger.open(desk.ledger) as book:
-            spent.append(book.status("clinic").records[-1].spent_rho)
+        spent.append(last(desk).spent_rho)
     assert spent[0] == spent[1] > 0
+
+
+def test_training_that_is_interrupted_is_spent_and_pays_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("a device fell off the bus")
+
+    honest = NoisyGradients.step
+    monkeypatch.setattr(NoisyGradients, "step", fail)
+    assert released(desk, "first", 60).code not in {0, 3}
+    assert not (desk.folder / "first").exists()
+    first = last(desk)
+    assert first.spent_rho == Fraction(first.reserved_rho)
+    assert first.state is ReleaseState.OPEN
+    monkeypatch.setattr(NoisyGradients, "step", honest)
+    answer = released(desk, "second", 60)
+    assert answer.code in {0, 3}, answer.text
+    assert last(desk).reserved_rho == first.reserved_rho
+    assert 0.97 * first.spent_rho < last(desk).spent_rho
+
+
+def test_a_method_that_does_not_train_as_it_planned_stops_the_release(desk: Desk) -> None:
+    answer = released(desk, "idle", -1)
+    assert answer.code not in {0, 3} and "not the one that was reserved" in answer.text
+    assert not (desk.folder / "idle").exists()
+    assert last(desk).spent_rho == Fraction(last(desk).reserved_rho)
