@@ -14,6 +14,7 @@ from benchmarks import (
     intervals,
     ledger,
     neighbours,
+    peers,
     releases,
     synth,
     tampered,
@@ -48,7 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="registered names",
     )
     command.add_argument(
-        "--peers", action="store_true", help="also run other programs, in environments of their own"
+        "--peers",
+        nargs="*",
+        choices=list(peers.PEERS),
+        help="also run other programs, in environments of their own (without names: "
+        f"{', '.join(peers.USUAL)})",
     )
     command = commands.add_parser(
         "releases", parents=[shared], help="whole releases of real tables, each verified"
@@ -118,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "neighbours":
         return neighbours.run(
             data=options.data,
-            with_peers=options.peers,
+            others=[] if options.peers is None else options.peers or peers.USUAL,
             slow_rows=options.slow_rows,
             out=options.out,
         )
@@ -140,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
             data=options.data,
             attacks=options.attacks,
             seed=options.seed,
-            with_peers=options.peers,
+            others=[] if options.peers is None else options.peers or peers.USUAL,
         )
     if options.command == "releases":
         return releases.run(
@@ -170,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         seeds=options.seeds,
         epsilons=options.epsilon,
         delta=options.delta,
-        with_peers=options.peers,
+        others=[] if options.peers is None else options.peers or peers.USUAL,
     )
 
 

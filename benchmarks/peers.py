@@ -114,10 +114,16 @@ def smartnoise(method: str, code: str = _SMARTNOISE) -> Peer:
     )
 
 
-PEERS = (
-    smartnoise("mst"),
-    Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
-)
+PEERS = {
+    peer.name: peer
+    for peer in (
+        smartnoise("mst"),
+        Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
+        smartnoise("dpctgan"),
+        smartnoise("patectgan"),
+    )
+}
+USUAL = ("smartnoise mst", "dpmm mst")  #: the others take far longer than they are worth
 
 
 def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> list[str]:
