@@ -89,6 +89,11 @@ class NoisyGradients:
         return self._planned.noise_multiplier
 
     @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise of every number of a gradient. Public."""
+        return self._planned.noise_multiplier * self._query.clip / self._query.divisor
+
+    @property
     def steps_left(self) -> int:
         """How many steps are left. Public."""
         return self._left

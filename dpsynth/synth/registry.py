@@ -19,6 +19,11 @@ from dpsynth.synth.mst import MstSynthesizer
 from dpsynth.synth.mwem import MwemSynthesizer
 from dpsynth.synth.neural.files import FORMAT as MIXTURE
 from dpsynth.synth.neural.mixture_model import load_mixture_model
+from dpsynth.synth.neural.trained import (
+    DiffusionSynthesizer,
+    GanSynthesizer,
+    VaeSynthesizer,
+)
 from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
@@ -114,6 +119,18 @@ METHODS: Mapping[str, Method] = {
         "Many dependent pairs of columns in one junction tree of bounded size; the default.",
         fixed_plan=False,
     ),
+    "diffusion": _method(
+        DiffusionSynthesizer,
+        "B",
+        "Denoising of rows by a network, trained by DP-SGD.",
+        fixed_plan=True,
+    ),
+    "gan": _method(
+        GanSynthesizer,
+        "B",
+        "A conditional generator against a critic of pairs of columns, trained by DP-SGD.",
+        fixed_plan=True,
+    ),
     "independent": _method(
         IndependentSynthesizer,
         "A",
@@ -131,6 +148,12 @@ METHODS: Mapping[str, Method] = {
         "A",
         "MWEM+PGM (2012, 2019): a fixed number of rounds, each the table that is fitted worst.",
         fixed_plan=False,
+    ),
+    "vae": _method(
+        VaeSynthesizer,
+        "B",
+        "A variational autoencoder, trained by DP-SGD.",
+        fixed_plan=True,
     ),
 }
 

@@ -2,8 +2,9 @@
 
 A point z becomes h = relu(z W + b), then in each residual block (He et al. 2016)
 h + relu(h W + b) W' + b', then logits over the bins of all columns, of which the softmax of each
-column is the distribution. It is evaluated here in NumPy, in single precision, so that a saved
-model is loaded and sampled without torch; ``torch_decoder.py`` holds its counterpart for training.
+column is the distribution. A decoder without layers takes points that are logits themselves. It is
+evaluated here in NumPy, in single precision, so that a saved model is loaded and sampled without
+torch; ``torch_decoder.py`` holds its counterpart for training.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Decoder:
 
     Attributes:
         sizes: Number of bins of each column.
-        layers: The first one, two for each residual block, and the last one.
+        layers: The first one, two for each residual block, and the last one; or none.
     """
 
     sizes: tuple[int, ...]
@@ -58,17 +59,17 @@ class Decoder:
     @property
     def dimension(self) -> int:
         """Of the latent space."""
-        return int(self.layers[0].weight.shape[0])
+        return int(self.layers[0].weight.shape[0]) if self.layers else self.cells
 
     @property
     def width(self) -> int:
-        """Number of hidden units."""
-        return int(self.layers[0].weight.shape[1])
+        """Number of hidden units; 0 for a decoder without layers."""
+        return int(self.layers[0].weight.shape[1]) if self.layers else 0
 
     @property
     def blocks(self) -> int:
         """Number of residual blocks."""
-        return (len(self.layers) - 2) // 2
+        return max(0, len(self.layers) - 2) // 2
 
     @property
     def cells(self) -> int:
@@ -84,11 +85,7 @@ class Decoder:
         Returns:
             Shape (n, cells): the columns beside each other, each of sum 1.
         """
-        first, *middle, last = self.layers
-        hidden = _relu(first(points))
-        for inner, outer in zip(middle[::2], middle[1::2], strict=True):
-            hidden += outer(_relu(inner(hidden)))
-        values = last(hidden)
+        values = self._logits(points)
         start = 0
         for size in self.sizes:
             column = values[:, start : start + size]
@@ -98,9 +95,27 @@ class Decoder:
             start += size
         return values
 
+    def _logits(self, points: Floats32) -> Floats32:
+        """Return the logits of all bins at some points, a new array."""
+        if not self.layers:
+            return points.copy()
+        first, *middle, last = self.layers
+        hidden = _relu(first(points))
+        for inner, outer in zip(middle[::2], middle[1::2], strict=True):
+            hidden += outer(_relu(inner(hidden)))
+        return last(hidden)
+
 
 def layer_shapes(dimension: int, width: int, blocks: int, cells: int) -> list[tuple[int, int]]:
-    """Return the shape of the weights of every layer of a decoder."""
+    """Return the shape of the weights of every layer of a decoder; none where the width is 0.
+
+    Raises:
+        ValueError: There are no layers, and points have another length than logits.
+    """
+    if not width:
+        if blocks or dimension != cells:
+            raise ValueError("points are no logits")
+        return []
     return [(dimension, width), *[(width, width)] * (2 * blocks), (width, cells)]
 
 
