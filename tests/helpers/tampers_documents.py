@@ -16,7 +16,7 @@ from tampers import Scene, tamper
 from dpsynth.signing.chain import fingerprint
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
-from dpsynth.signing.manifest import MANIFEST
+from dpsynth.signing.manifest import MANIFEST, STAMPS
 from dpsynth.signing.roles import Role
 
 CERTIFICATE = "certificate.pdf"
@@ -123,6 +123,8 @@ def not_the_declared_expert(scene: Scene, bundle: Path) -> None:
     """Under the trusted root, where the issuer declared one certificate for that role."""
     world = scene.hospital.world
     expert, officer = world.signer(Role.EXPERT), world.signer(Role.DPO)
+    (bundle / "public" / CERTIFICATE).write_bytes(_issued(scene, bundle))
+    (bundle / "public" / STAMPS).unlink()  # over the manifest that declared no certificate
     _relist(scene, bundle, certificates={"expert": fingerprint(expert.certificate)})
     colleague = world.authority.signer(expert.name)
     _sign(scene, bundle, ((Role.EXPERT, colleague), (Role.DPO, officer)))
