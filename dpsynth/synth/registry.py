@@ -18,6 +18,7 @@ from dpsynth.synth.marginal_model import load_marginal_model
 from dpsynth.synth.mst import MstSynthesizer
 from dpsynth.synth.mwem import MwemSynthesizer
 from dpsynth.synth.neural.files import FORMAT as MIXTURE
+from dpsynth.synth.neural.marginal_net import MarginalNetSynthesizer
 from dpsynth.synth.neural.mixture_model import load_mixture_model
 from dpsynth.synth.neural.trained import (
     DiffusionSynthesizer,
@@ -136,6 +137,12 @@ METHODS: Mapping[str, Method] = {
         "A",
         "Each column by itself; relations between columns are lost.",
         fixed_plan=True,
+    ),
+    "marginal-net": _method(
+        MarginalNetSynthesizer,
+        "A",
+        "A network's mixture fitted to all dependent pairs; for dense or wide tables.",
+        fixed_plan=False,
     ),
     "mst": _method(
         MstSynthesizer,
