@@ -111,7 +111,7 @@ def _steps(sampled: Mapping[str, Any]) -> dict[str, Any]:
         "order": numbers.up(sampled["order"], 4),
         "steps": numbers.grouped(sampled["steps"]),
         "rate": numbers.up(sampled["sampling_rate"], 4),
-        "noise": numbers.up(sampled["noise_multiplier"], 4),
+        "noise": numbers.down(sampled["noise_multiplier"], 4),
     }
 
 

@@ -99,8 +99,8 @@ class Replica:
         Returns:
             Codes, shape (k, d); k follows from noisy counts.
         """
-        # Nothing that a Curator does looks at units: each row is its own, and the stamp says how
-        # many of them the caller gave one person.
+        # Counts do not look at units: each row is its own, and the stamp says how many of them the
+        # caller gave one person. Training does, so there a person has one row (generator_of).
         table = CodedTable.build(self.domain, rows.T).bounded(self.max_rows_per_unit, _NO_SECRET)
         with Curator(
             table,
@@ -131,7 +131,9 @@ def generator_of(plan: Plan) -> Generator:
         whole=lambda rows, seed: Replica.of(plan)(rows, seed),
         part=lambda rows, seed: Replica.of(plan, columns)(rows, seed),
         columns=columns,
-        rows_per_unit=plan.unit.max_rows,
+        # Rows come without units. A unit that trains is clipped whole, so several rows of one would
+        # be cut down one by one, which nobody claims; a unit of one row is what the claim covers.
+        rows_per_unit=1 if plan.price.sampled else plan.unit.max_rows,
     )
 
 

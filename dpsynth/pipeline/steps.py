@@ -34,6 +34,16 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
         SpentError: Something stopped the block after the data was opened: the budget is spent.
     """
     ledger.register(plan.terms)
+    order = ledger.status(plan.settings.lineage).terms.order
+    if plan.price.sampled is not None and order != plan.terms.order:
+        # Refused here: the charge of the training would be refused after the data was opened.
+        raise InputError(
+            f"Training was priced at the Renyi order {plan.terms.order!r}; this lineage adds up at "
+            f"{order!r} for ever.",
+            where=f"lineage {plan.settings.lineage}",
+            fix="Nothing was spent. Use the version of dpsynth and the kind of machine with which "
+            "the lineage was registered, or a method that is zCDP.",
+        )
     reservation = ledger.reserve(plan.settings.lineage, **reservation_of(plan))
     try:
         yield reservation

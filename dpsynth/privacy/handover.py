@@ -2,20 +2,24 @@
 
 What a program gets are codes of the declared domain, never a text of the table and never a category
 that was learned from rows. What it prints, warns of or raises may quote rows, so none of it gets
-out: output and warnings are dropped and of an error only its type is told. The array that it worked
-on is wiped when it returns, so that a reference which was kept shows nothing. A program that copies
-rows and hides them cannot be stopped from inside Python: what it returns is the adapter's to check.
+out: output and warnings are dropped, those of its libraries and child processes too, and of an
+error only its type is told. The array that it worked on is wiped when it returns, so that a
+reference which was kept shows nothing. A program that copies rows and hides them, or writes them to
+a file, cannot be stopped from inside Python: what it returns is the adapter's to check.
 
 Never true here: a charge. The Curator charges before it calls this.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from dpsynth.sources.table import MarginalSource
 
 T = TypeVar("T")
+
+_OUTPUTS = (1, 2)  # descriptors of standard output and errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,17 +82,17 @@ def run_core(core: Core[T], table: MarginalSource, max_rows: int) -> T:
     Raises:
         ThirdPartyError: The program failed; its words are not repeated.
     """
-    rows = CodedRows(
-        domain=table.domain, codes=np.array(table.rows(), dtype=np.int32), max_rows=max_rows
-    )
+    codes = np.array(table.rows(), dtype=np.int32)
     failed = ""
     try:
         with _silenced():
-            return core(rows)
-    except Exception as error:  # noqa: BLE001 (whatever it says may quote a row)
+            return core(CodedRows(domain=table.domain, codes=codes, max_rows=max_rows))
+    # Whatever it says may quote a row; sys.exit takes words, too.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         failed = type(error).__name__
     finally:
-        rows.codes.fill(0)
+        codes.setflags(write=True)  # whatever the program did to it
+        codes.fill(0)
     # Raised out here, so that nothing points to the program's error and to the rows behind it.
     raise ThirdPartyError(
         f"A third party's program failed on the rows ({failed}); what it said is not repeated.",
@@ -94,18 +100,59 @@ def run_core(core: Core[T], table: MarginalSource, max_rows: int) -> T:
     )
 
 
+class _Nowhere(io.TextIOBase):
+    """A stream that keeps nothing and is never closed: a program may hold it for ever."""
+
+    def write(self, text: str, /) -> int:
+        """Drop a text."""
+        return len(text)
+
+
 @contextmanager
 def _silenced() -> Iterator[None]:
     """Drop what the block prints, warns of and logs."""
     before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    logging.disable(sys.maxsize)
     try:
         with (
+            _dropped(),
             warnings.catch_warnings(),
-            redirect_stdout(io.StringIO()),
-            redirect_stderr(io.StringIO()),
+            redirect_stdout(_Nowhere()),
+            redirect_stderr(_Nowhere()),
         ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _dropped() -> Iterator[None]:
+    """Drop what is written to the descriptors of output and errors, by whomever.
+
+    Child processes, libraries that are no Python and loggers that took hold of the streams before
+    write there.
+    """
+    _flush()
+    kept = [os.dup(descriptor) for descriptor in _OUTPUTS]
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in _OUTPUTS:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        yield
+    finally:
+        _flush()
+        for descriptor, copy in zip(_OUTPUTS, kept, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+def _flush() -> None:
+    """Write out what Python and the C library still hold back."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    with suppress(OSError, TypeError):  # where programs are not linked as on Unix
+        ctypes.CDLL(None).fflush(None)

@@ -11,7 +11,8 @@ import pytest
 import toy_training
 from steward import Answer, Desk
 
-from dpsynth.privacy.ledger import Currency, Ledger, ReleaseRecord, ReleaseState
+from dpsynth.privacy.conversion import renyi_order
+from dpsynth.privacy.ledger import Currency, Ledger, ReleaseRecord, ReleaseState, terms
 from dpsynth.privacy.meaning import SAMPLED_PLD
 from dpsynth.privacy.training import NoisyGradients
 from dpsynth.results import AttackVerdict
@@ -116,6 +117,18 @@ def test_training_that_is_interrupted_is_spent_and_pays_again(
     assert answer.code in {0, 3}, answer.text
     assert last(desk).reserved_rho == first.reserved_rho
     assert 0.97 * first.spent_rho < last(desk).spent_rho
+
+
+def test_a_lineage_of_another_order_is_refused_before_anything_is_spent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version, or another machine's logarithm, may have worked it out otherwise."""
+    with monkeypatch.context() as other:
+        other.setattr(terms, "renyi_order", lambda rho, delta: 1e-12 + renyi_order(rho, delta))
+        assert released(desk, "first", 60).code in {0, 3}
+    answer = released(desk, "second", 60)
+    assert answer.code == 2 and "Nothing was spent" in answer.text
+    assert last(desk).release == "first"
 
 
 def test_a_method_that_does_not_train_as_it_planned_stops_the_release(desk: Desk) -> None:

@@ -235,7 +235,8 @@ class Replay:
         _require(release.state is ReleaseState.OPEN)
         if full:
             _require(entry.payload["release"] == release.record.release)
-            audit.check_charge(entry, release.record, self.terms[entry.lineage])
+            before = Fraction(release.rho)
+            audit.check_charge(entry, before, release.record, self.terms[entry.lineage])
         charged = plus(release.rho, read_amount(rho))
         failing = release.delta if delta == "0" else plus(release.delta, read_amount(delta))
         _require(charged <= Decimal(release.record.reserved_rho))

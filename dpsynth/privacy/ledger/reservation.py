@@ -9,7 +9,7 @@ from dpsynth.errors import DpsynthError, InputError
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.amounts import as_amount, as_text
-from dpsynth.privacy.ledger.audit import check_unbounded, price
+from dpsynth.privacy.ledger.audit import check_rest, check_unbounded, price
 from dpsynth.privacy.ledger.book import Book, Draft
 from dpsynth.privacy.ledger.chain import Head, Kind
 from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
@@ -61,7 +61,8 @@ class Reservation:
             raise InputError("There is nothing to charge.", where=self.release)
 
         def body(record: ReleaseRecord, replay: Replay) -> dict[str, Any]:
-            cost = price(events, record, replay.terms[self.lineage])
+            terms = replay.terms[self.lineage]
+            cost = price(events, record, terms)
             check_affordable(record.charged_rho + cost.rho, record.reserved_rho, self.release)
             check_affordable(
                 record.charged_delta + cost.delta,
@@ -69,6 +70,7 @@ class Reservation:
                 self.release,
                 what="delta for discovery",
             )
+            check_rest(events, record.charged_rho, cost, record, terms)
             return {
                 "events": [event.to_json() for event in events],
                 "rho": as_text(as_amount(cost.rho)),

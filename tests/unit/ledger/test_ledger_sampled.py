@@ -79,6 +79,24 @@ def test_the_steps_cannot_be_charged_twice(book, planned, reserve) -> None:
         reservation.charge([event])
 
 
+def test_what_is_reserved_for_the_steps_pays_for_nothing_else(book, planned, reserve) -> None:
+    """Else answers could choose between training and as much zCDP: no order bounds both alike."""
+    steps, rest, rho = planned
+    event = steps.event("training", book.status("people").terms.order)
+    reservation = reserve("r", book=book, rho=rho, epsilon=EPSILON, currency=Currency.RENYI,
+                          sampled=steps)  # fmt: skip
+    reservation.open_data()
+    for price in (1.01 * rest, 0.9 * rho):
+        with pytest.raises(BudgetError, match="beside its training"):
+            reservation.charge([column(price)])
+    reservation.charge([column(0.5 * rest)])
+    with pytest.raises(BudgetError, match="beside its training"):
+        reservation.charge([column(0.51 * rest)])
+    reservation.charge([event])
+    reservation.charge([column(0.4 * rest)])
+    assert book.verify().entries == 7
+
+
 @pytest.mark.parametrize(
     "change", [{"noise_multiplier": 5.0}, {"steps": STEPS - 1}, {"sampling_rate": RATE / 2}]
 )

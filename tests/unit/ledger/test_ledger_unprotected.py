@@ -12,6 +12,7 @@ from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger import Currency, Kind, Ledger, LedgerKey
 from dpsynth.privacy.ledger.book import Book, check_entries
 from dpsynth.privacy.ledger.chain import seal
+from dpsynth.privacy.sampled import SampledSteps
 
 EVENT = UnboundedEvent(stage="fit", program="Smith's GAN", version="1", reason="It copies rows.")
 PRICED = GaussianEvent(
@@ -85,7 +86,10 @@ def test_a_protected_release_runs_no_program_without_a_guarantee(reserve) -> Non
         held.record_unbounded([EVENT])
 
 
-@pytest.mark.parametrize("change", [{"rho": 0.1}, {"discovery_delta": 1e-9}])
+STEPS = SampledSteps(sampling_rate=0.1, noise_multiplier=1.0, steps=3)
+
+
+@pytest.mark.parametrize("change", [{"rho": 0.1}, {"discovery_delta": 1e-9}, {"sampled": STEPS}])
 def test_a_reservation_without_a_guarantee_has_no_price(ledger: Ledger, unit, change) -> None:
     asked = {"budget": None, "rho": 0.0, "unit": unit, "plan": [], "currency": Currency.NONE}
     with pytest.raises(InputError, match="has no price"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -148,6 +151,45 @@ def test_what_a_program_says_of_the_rows_is_not_repeated(capfd, caplog) -> None:
     assert caught.value.__context__ is None and caught.value.__cause__ is None
     logging.getLogger("smith").error("afterwards")
     assert "afterwards" in caplog.text
+
+
+def test_libraries_and_child_processes_are_silenced_too(capfd) -> None:
+    secret = "Zanzibar"
+    bound = logging.StreamHandler(sys.__stderr__)  # took hold of the stream before
+    kept = []
+
+    def loud(rows: CodedRows) -> None:
+        bound.emit(logging.LogRecord("x", 99, "x", 1, secret, None, None))
+        sys.__stdout__.write(secret)
+        ctypes.CDLL(None).puts(secret.encode())
+        os.write(2, secret.encode())
+        subprocess.run([sys.executable, "-c", f"print('{secret}')"], check=True)
+        sys.stdout.write(secret)
+        kept.append(sys.stdout)
+        sys.exit(f"{secret} {rows.codes}")
+
+    with pytest.raises(ThirdPartyError, match="SystemExit") as caught:
+        curator().hand_over(loud, PRICED)
+    ctypes.CDLL(None).fflush(None)
+    sys.__stdout__.flush()
+    out, err = capfd.readouterr()
+    assert secret not in f"{out}{err}{caught.value}" and caught.value.__context__ is None
+    assert not hasattr(kept[0], "getvalue") and kept[0].write("later") == 5
+    os.write(1, b"afterwards")
+    assert capfd.readouterr().out == "afterwards"
+
+
+def test_rows_are_wiped_though_a_program_locks_them() -> None:
+    seen: list[CodedRows] = []
+
+    def locks(rows: CodedRows) -> None:
+        seen.append(rows)
+        rows.codes.setflags(write=False)
+        raise ValueError(str(rows.codes))
+
+    with pytest.raises(ThirdPartyError, match="ValueError") as caught:
+        curator().hand_over(locks, PRICED)
+    assert caught.value.__context__ is None and not seen[0].codes.any()
 
 
 def test_the_unprotected_curator_writes_down_and_answers_nothing() -> None:

@@ -80,6 +80,21 @@ def test_an_accountant_that_contradicts_stops_the_run(monkeypatch: pytest.Monkey
         cross_check_sampled(events, DELTA)
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_our_own_formula_is_checked_in_both_directions(
+    monkeypatch: pytest.MonkeyPatch, factor: float, rows: int
+) -> None:
+    """Units of two rows have no loss distribution that would notice a price that is too low."""
+    made, rest = planned(*CASES[0])
+    events: list[Event] = [column(rest, rows), made.event("training", 8.0)]
+    assert len(cross_check_sampled(events, DELTA)) == (3 if rows == 1 else 2)
+    honest = SampledSteps.rho
+    monkeypatch.setattr(SampledSteps, "rho", lambda self, order: factor * honest(self, order))
+    with pytest.raises(SelfTestError, match="accountants disagree"):
+        cross_check_sampled(events, DELTA)
+
+
 def test_the_guarantee_holds_at_every_order_and_is_tighter_than_at_one() -> None:
     made, rest = planned(*CASES[0])
     many = sampled_profile(made, rest)
@@ -126,12 +141,12 @@ def test_too_many_steps_are_refused() -> None:
         steps_for(1.0, 1_000_000, rho=1e-9, order=8.0)
 
 
-def column(rho: float) -> GaussianEvent:
+def column(rho: float, rows: int = 1) -> GaussianEvent:
     """Return the count of one column at a price."""
-    sigma = sigma_for(rho, 1)
+    sigma = sigma_for(rho, rows)
     return GaussianEvent(
-        stage="one-way", attributes=("a",), cells=2, sigma=sigma, sensitivity=1,
-        rho=gaussian_rho(sigma, 1),
+        stage="one-way", attributes=("a",), cells=2, sigma=sigma, sensitivity=rows,
+        rho=gaussian_rho(sigma, rows),
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ import math
 import re
 
 import pytest
-from dpsynth.reports import charts, numbers
+import sample_evidence as sample
+from dpsynth.reports import charts, numbers, views
+from dpsynth.reports.text import plain
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -127,3 +129,15 @@ def test_hatching_stays_in_its_box() -> None:
     points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", drawn)]
     assert points
     assert all(10 <= x <= 60 and 20 <= y <= 28 for x, y in points)
+
+
+def test_the_noise_of_training_is_never_overstated() -> None:
+    """More noise and a smaller sample protect better: one is rounded down, the other up."""
+    values = sample.trained_values()
+    steps = values["accounting.sampled"] | {
+        "noise_multiplier": "3.3699999",
+        "sampling_rate": "0.0200001",
+    }
+    public = sample.build(values | {"accounting.sampled": steps}).public()
+    told = dict(views.terms(public))[plain("terms.privacy")]
+    assert "0.02001" in str(told) and "3.369 " in str(told) and "3.37" not in str(told)
