@@ -11,7 +11,7 @@ from pathlib import Path
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
 from dpsynth.pipeline.audited import NO_AUDIT, TRAINER_AUDIT, AuditFact, read_audit
-from dpsynth.pipeline.price import Price, own_delta
+from dpsynth.pipeline.price import Price, own_delta, with_training
 from dpsynth.pipeline.required import refusals, waivers_of
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.pipeline.signatures import DeclaredSignatures, declared_signatures
@@ -21,6 +21,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import ChargesEvents
 from dpsynth.privacy.ledger import Currency, LineageTerms
+from dpsynth.privacy.meaning import Guarantee
 from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.targets import budget_for_hits
 from dpsynth.privacy.unit import PrivacyUnit, Relation
@@ -169,9 +170,9 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         jurisdiction=_cap(policy.jurisdiction_total),
     )
     if isinstance(synthesizer, Trains):
-        training = synthesizer.training(_planned_domain(codec, opened), price.fit)
-        price = price.trained(training, budget=budget, order=terms.order)
-    return Plan(
+        domain = _planned_domain(codec, opened)
+        price = with_training(price, synthesizer, domain, budget=budget, order=terms.order)
+    plan = Plan(
         settings=settings,
         dictionary=dictionary,
         codec=codec,
@@ -189,6 +190,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         waivers=waivers,
         signatures=declared_signatures(settings),
     )
+    _check_risk(plan)
+    return plan
 
 
 def declared_of(policy: Policy, settings: ReleaseSettings) -> tuple[Budget, Budget, AuditFact]:
@@ -276,6 +279,31 @@ def _budget(settings: ReleaseSettings) -> Budget:
     return budget_for_hits(
         settings.max_hits_in_100 / 100, settings.false_alarms_in_100 / 100, delta
     )
+
+
+def _check_risk(plan: Plan) -> None:
+    """Refuse training that would not keep a declared attack risk.
+
+    The budget of a risk is worked out for zCDP (:func:`budget_for_hits`). Training of the same
+    epsilon at the same delta has another curve.
+    """
+    hits, alarms = plan.settings.max_hits_in_100, plan.settings.false_alarms_in_100
+    if plan.price.sampled is None or hits is None or alarms is None:
+        return
+    promise = Guarantee.of(
+        (),
+        rho=plan.price.rho,
+        delta_own=plan.price.discovery_delta,
+        fixed_plan=False,
+        sampled=(plan.price.sampled, plan.rest_rho),
+    )
+    found = promise.hit_rate(alarms / 100)
+    if found > hits / 100:
+        raise InputError(
+            f"Training at the epsilon of that risk allows {100 * found:.4g} hits in 100.",
+            where="privacy.max_hits_in_100",
+            fix="Declare epsilon and delta, or choose a method that is zCDP, such as mst.",
+        )
 
 
 def _check_encoding(dictionary: Dictionary, where: str) -> None:

@@ -275,5 +275,9 @@ class Trains(Synthesizer, Protocol):
     """A method that trains on noisy gradients, which are no zCDP and are calibrated beforehand."""
 
     def training(self, domain: Domain, rho: float) -> PlannedTraining:
-        """Return what :meth:`fit` will ask of :meth:`Curator.train` with this budget."""
+        """Return what :meth:`fit` will ask of :meth:`Curator.train` with this budget.
+
+        Rate and number of steps follow from options alone: what is fitted may have less budget than
+        was planned, other categories than were assumed, or fewer columns (replicas).
+        """
         ...

@@ -290,12 +290,24 @@ class LineageStatus:
 
         Only the lineage's total holds whatever was asked because of whatever answer. This sum
         assumes that nothing given to these recipients was chosen by looking at what others got.
+
+        Raises:
+            InputError: Something without a guarantee was released: nothing bounds what they know.
         """
         from dpsynth.privacy.accountant import Loss
 
         asked = {alike(name) for name in recipients}
         found = (record for record in self.records if alike(record.recipient) in asked)
-        return sum((Loss(rho=r.spent_rho, delta=r.spent_delta) for r in found), Loss())
+        return sum(map(self._loss, found), Loss())
+
+    def _loss(self, record: ReleaseRecord) -> Loss:
+        """Return what a release takes; at the lineage's one order where it is no zCDP."""
+        from dpsynth.privacy.accountant import Loss
+
+        if not record.protected and record.state is not ReleaseState.VOID:
+            _ = record.priced  # raises: zero would say that it gave nothing away
+        order = self.terms.order if record.currency is Currency.RENYI else None
+        return Loss(rho=record.spent_rho, delta=record.spent_delta, order=order)
 
     def _by(self, names: list[str]) -> dict[str, Loss]:
         from dpsynth.privacy.accountant import Loss
@@ -304,8 +316,7 @@ class LineageStatus:
         found: dict[str, Loss] = {}
         for name, record in zip(names, self.records, strict=True):
             first = shown.setdefault(alike(name), name if alike(name) else "")
-            loss = Loss(rho=record.spent_rho, delta=record.spent_delta)
-            found[first] = found.get(first, Loss()) + loss
+            found[first] = found.get(first, Loss()) + self._loss(record)
         return found
 
 

@@ -62,6 +62,8 @@ def test_a_release_costs_its_price_at_the_lineages_order(book, planned, reserve)
     record = book.status("people").records[0]
     assert record.sampled == steps and record.spent_rho <= Fraction(rho)
     assert book.status("people").renyi
+    for loss in (book.status("people").by_recipient()[""], book.status("people").joint([""])):
+        assert (loss.rho, loss.order) == (record.spent_rho, order)
     assert book.verify().entries == 7
     # The same epsilon at this order alone would be far above what was declared.
     with pytest.raises(InputError, match="exceeds the epsilon"):

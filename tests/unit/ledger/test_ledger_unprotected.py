@@ -50,6 +50,18 @@ def test_a_whole_release_has_no_number_of_a_guarantee(ledger: Ledger, unprotecte
     assert ledger.verify().entries == 6
 
 
+def test_no_sum_says_that_a_release_without_a_guarantee_gave_nothing_away(
+    ledger: Ledger, reserve, unprotected
+) -> None:
+    unprotected("a").void()
+    assert ledger.status("people").joint(["Acme"]).rho == 0  # given back: it gave nothing away
+    unprotected("b").open_data()
+    status = ledger.status("people")
+    for read in (status.by_recipient, status.by_jurisdiction, lambda: status.joint(["Acme"])):
+        with pytest.raises(InputError, match="no epsilon"):
+            read()
+
+
 def test_protected_and_unprotected_releases_never_meet(ledger: Ledger, reserve, unprotected):
     reserve("a").void()
     unprotected("b").void()
