@@ -12,6 +12,7 @@ from dpsynth.reports.checklist import checklist_markdown
 from dpsynth.reports.croissant import croissant_json
 from dpsynth.reports.datasheet import datasheet_markdown
 from dpsynth.reports.registry import registry_yaml
+from dpsynth.reports.unprotected_view import unprotected_datasheet
 
 from dpsynth.evidence import PublicEvidence
 
@@ -21,3 +22,13 @@ SHEETS: Mapping[str, Callable[[PublicEvidence], str]] = {
     "croissant.json": croissant_json,
     "registry.yaml": registry_yaml,
 }
+#: Those of a release without a guarantee: there is nothing to register and nothing to check off.
+UNPROTECTED_SHEETS: Mapping[str, Callable[[PublicEvidence], str]] = {
+    "DATASHEET.md": unprotected_datasheet,
+    "croissant.json": croissant_json,
+}
+
+
+def sheets_of(*, protected: bool) -> Mapping[str, Callable[[PublicEvidence], str]]:
+    """Return the plain files of a release with or without a guarantee."""
+    return SHEETS if protected else UNPROTECTED_SHEETS

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
@@ -42,12 +43,18 @@ from dpsynth.synth import registry
 from dpsynth.synth.api import PlannedStage, Synthesizer
 from dpsynth.synth.discovery import planned_stage
 
+T = TypeVar("T")
 ASSUMED_CATEGORIES = 100  #: size that a plan assumes of a column whose domain is still open
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A release that can run: declared, checked, priced; no row has been read."""
+    """A release that can run: declared, checked, priced; no row has been read.
+
+    Attributes:
+        stated_budget: What it may spend; None where the method has no guarantee.
+        stated_price: The same in the units that add up, divided; None likewise.
+    """
 
     settings: ReleaseSettings
     dictionary: Dictionary
@@ -56,8 +63,8 @@ class Plan:
     extra_columns: tuple[str, ...]
     policy: Policy
     unit: PrivacyUnit
-    budget: Budget
-    price: Price
+    stated_budget: Budget | None
+    stated_price: Price | None
     open_columns: tuple[Column, ...]
     terms: LineageTerms
     synthesizer: Synthesizer
@@ -67,13 +74,38 @@ class Plan:
     signatures: DeclaredSignatures
 
     @property
+    def protected(self) -> bool:
+        """Whether it is a release with a guarantee."""
+        return self.stated_price is not None
+
+    @property
+    def budget(self) -> Budget:
+        """What it may spend.
+
+        Raises:
+            InputError: The method has no guarantee.
+        """
+        return _stated(self.stated_budget, self.settings.synthesizer)
+
+    @property
+    def price(self) -> Price:
+        """The budget in the units that add up, divided.
+
+        Raises:
+            InputError: The method has no guarantee.
+        """
+        return _stated(self.stated_price, self.settings.synthesizer)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns that are read: modelled, to be discovered, and the one that names the unit."""
         names = self.codec.columns_in(self.unit.column)
         return (*names, *(c.name for c in self.open_columns if c.name not in names))
 
     def stages_json(self) -> list[dict[str, str]]:
-        """Return the plan as the ledger keeps it."""
+        """Return the plan as the ledger keeps it; without a guarantee nothing has a price."""
+        if not self.protected:
+            return [{"stage": s.stage} for s in self.stages]
         return [{"stage": s.stage, "rho": decimal_string(s.rho)} for s in self.stages]
 
     @property
@@ -93,7 +125,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         InputError: Something is missing, malformed or does not fit together.
         PolicyRefusal: The policy forbids what is asked.
     """
-    settings = settings.checked()
+    protected = registry.find(settings.synthesizer).protected
+    settings = settings.checked(protected=protected)
     if settings.dictionary is None:
         raise InputError("is not given.", where="data.dictionary (--dictionary)")
     dictionary = load_dictionary(settings.dictionary)
@@ -124,13 +157,15 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             where=str(settings.dictionary),
             fix="Declare the domain of at least one column.",
         )
-    opened = open_columns(dictionary) if settings.discovery_share else ()
-    price = Price.of(
-        budget,
-        opened,
-        discovery_share=settings.discovery_share,
-        fidelity_share=settings.fidelity_share,
-    )
+    opened = open_columns(dictionary) if settings.discovery_share and protected else ()
+    price = None
+    if budget is not None:
+        price = Price.of(
+            budget,
+            opened,
+            discovery_share=settings.discovery_share,
+            fidelity_share=settings.fidelity_share,
+        )
     synthesizer = synthesizer_for(settings, dictionary, codec)
     return Plan(
         settings=settings,
@@ -140,8 +175,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         extra_columns=extra,
         policy=policy,
         unit=unit,
-        budget=budget,
-        price=price,
+        stated_budget=budget,
+        stated_price=price,
         open_columns=opened,
         terms=LineageTerms.of(
             settings.lineage,
@@ -159,16 +194,27 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
     )
 
 
-def declared_of(policy: Policy, settings: ReleaseSettings) -> tuple[Budget, Budget, AuditFact]:
+def declared_of(
+    policy: Policy, settings: ReleaseSettings
+) -> tuple[Budget | None, Budget, AuditFact]:
     """Return budget, cap of a new lineage, and what a mechanism audit says, as declared.
 
+    There is no budget where the method has no guarantee.
+
     Raises:
-        InputError: One of them is missing or malformed.
+        InputError: One of them is missing or malformed, or an audit is named where nothing is
+            claimed.
         PolicyRefusal: The audit rejected the claim of the method.
     """
-    total = policy.lineage_total
+    total, protected = policy.lineage_total, registry.find(settings.synthesizer).protected
+    if settings.audit is not None and not protected:
+        raise InputError(
+            f"The method {settings.synthesizer} claims nothing that an audit could test.",
+            where="audit",
+            fix="Leave it out.",
+        )
     return (
-        _budget(settings),
+        _budget(settings) if protected else None,
         Budget.checked(
             total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
             total.delta if settings.total_delta is None else settings.total_delta,
@@ -186,15 +232,17 @@ def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Co
     label = options.get("label", dictionary.label)
     if label in {column.name for column in open_columns(dictionary)}:
         options.pop("label", None)
-    elif label in codec.domain.names:
+    elif label in codec.domain.names and "label" in registry.find(settings.synthesizer).options:
         options["label"] = label
     return registry.make(settings.synthesizer, options)
 
 
 def _stages(
-    synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price
+    synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price | None
 ) -> tuple[PlannedStage, ...]:
     """Return everything that would be asked; open columns count with an assumed size."""
+    if price is None:
+        return synthesizer.plan(codec.domain, 0.0)
     assumed = [_assumed(column) for column in opened]
     domain = Domain((*codec.domain.attributes, *assumed), zeros=codec.domain.zeros)
     stages = list(synthesizer.plan(domain, price.fit))
@@ -218,6 +266,13 @@ def _assumed(column: Column) -> Attribute:
         return Attribute(name=column.name, size=ASSUMED_CATEGORIES)
     line = tuple(float(cell) for cell in range(FINE_CELLS))
     return Attribute(name=column.name, size=FINE_CELLS + 2, n_ordered=FINE_CELLS, positions=line)
+
+
+def _stated(value: T | None, method: str) -> T:
+    """Return a value that only a release with a guarantee has."""
+    if value is None:
+        raise InputError("has no guarantee, so nothing is spent.", where=f"method {method}")
+    return value
 
 
 def _cap(total: Total | None) -> Budget | None:

@@ -29,7 +29,9 @@ from dpsynth.attacks import Generator
 from dpsynth.attacks.generators import SHADOW_COLUMNS
 from dpsynth.pipeline.prepare import Plan, synthesizer_for
 from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
+from dpsynth.privacy.unprotected import UnprotectedCurator
 from dpsynth.schema.declared import Dictionary, Role
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.inside import Dependency
@@ -50,14 +52,14 @@ class Replica:
         domain: The columns, with their structural zeros.
         dependencies: Columns that others determine.
         max_rows_per_unit: Sensitivity of every count, c.
-        rho: What the Curator may spend, in zCDP rho.
+        rho: What the Curator may spend, in zCDP rho; None where the method has no guarantee.
     """
 
     synthesizer: Synthesizer
     domain: Domain
     dependencies: tuple[Dependency, ...]
     max_rows_per_unit: int
-    rho: float
+    rho: float | None
 
     @classmethod
     def of(cls, plan: Plan, columns: Sequence[str] | None = None) -> Replica:
@@ -79,7 +81,7 @@ class Replica:
                 d for d in plan.codec.dependencies if {*d.determinant, d.dependent} <= set(names)
             ),
             max_rows_per_unit=plan.unit.max_rows,
-            rho=plan.price.fit,
+            rho=plan.price.fit if plan.protected else None,
         )
 
     def __call__(self, rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.int32]:
@@ -95,16 +97,26 @@ class Replica:
         # Nothing that a Curator does looks at units: each row is its own, and the stamp says how
         # many of them the caller gave one person.
         table = CodedTable.build(self.domain, rows.T).bounded(self.max_rows_per_unit, _NO_SECRET)
-        with Curator(
-            table,
-            reservation=MemoryReservation(self.rho),
-            max_rows_per_unit=self.max_rows_per_unit,
-            rho=self.rho,
-        ) as curator:
+        with _curator(table, self.max_rows_per_unit, self.rho) as curator:
             model = self.synthesizer.fit(curator)
         codes = model.sample(max(1, round(model.total)), seed=seed)
         hold(functions_of(model, self.dependencies), self.domain, codes)
         return codes
+
+
+class _NoLedger:
+    """Where the programs of a replica without a guarantee are written down: nowhere."""
+
+    def record_unbounded(self, events: Sequence[UnboundedEvent]) -> int:
+        """Return a number."""
+        return len(events)
+
+
+def _curator(table: CodedTable, rows: int, rho: float | None) -> Curator:
+    """Return the Curator of a replica."""
+    if rho is None:
+        return UnprotectedCurator(table, reservation=_NoLedger(), max_rows_per_unit=rows)
+    return Curator(table, reservation=MemoryReservation(rho), max_rows_per_unit=rows, rho=rho)
 
 
 def generator_of(plan: Plan) -> Generator:

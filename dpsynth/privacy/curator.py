@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ class Curator:
         self._drawn = Drawn()
         self._cache: dict[object, Counts] = {}
 
-    def __enter__(self) -> Curator:
+    def __enter__(self) -> Self:
         """Return the Curator."""
         return self
 

@@ -84,9 +84,7 @@ def save_parts(
     arrays: dict[str, NDArray[Any]] = {
         f"partition_{i}": partitions[name] for i, name in enumerate(domain.names)
     }
-    for i, zeros in enumerate(domain.zeros):
-        arrays[f"allowed_{i}"] = zeros.allowed
-        arrays |= {f"classes_{i}_{k}": classes for k, classes in enumerate(zeros.classes)}
+    arrays |= zeros_arrays(domain)
     arrays |= {f"fine_{i}": array for i, array in enumerate(fine)}
     arrays |= {f"measurement_{i}": m.values for i, m in enumerate(measurements)}
     arrays |= {f"potential_{i}": array for i, array in enumerate(potentials)}
@@ -121,13 +119,10 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
     _require(head["format"] == FORMAT and head["version"] == VERSION)
     _require(isinstance(head["method"], str))
     total = _positive(head["total"])
-    domain = Domain(
-        tuple(Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"])
+    attributes = tuple(
+        Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"]
     )
-    domain = replace(
-        domain,
-        zeros=tuple(_zeros(arrays, i, domain.project(n)) for i, n in enumerate(head["zeros"])),
-    )
+    domain = domain_of(attributes, head["zeros"], arrays)
     scopes = tuple(tuple(scope) for scope in head["scopes"])
     partitions = {}
     for i, attribute in enumerate(domain):
@@ -170,6 +165,26 @@ def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> Parts:
         scopes=scopes,
         potentials=potentials,
     )
+
+
+def zeros_arrays(domain: Domain) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the structural zeros of a domain, by name."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for i, zeros in enumerate(domain.zeros):
+        arrays[f"allowed_{i}"] = zeros.allowed
+        arrays |= {f"classes_{i}_{k}": classes for k, classes in enumerate(zeros.classes)}
+    return arrays
+
+
+def domain_of(
+    attributes: tuple[Attribute, ...],
+    zeros: Sequence[Sequence[str]],
+    arrays: dict[str, NDArray[Any]],
+) -> Domain:
+    """Return a domain with structural zeros, whose arrays are removed from the archive."""
+    domain = Domain(attributes)
+    found = tuple(_zeros(arrays, i, domain.project(names)) for i, names in enumerate(zeros))
+    return replace(domain, zeros=found)
 
 
 def _zeros(arrays: dict[str, NDArray[Any]], number: int, domain: Domain) -> Zeros:
