@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    adapters,
     attacks,
     coded,
     controls,
@@ -114,6 +115,13 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--part", nargs="+", choices=targets.PARTS, default=list(targets.PARTS))
     command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     command = commands.add_parser(
+        "adapters", parents=[shared], help="what remains of the faults of adapted programs"
+    )
+    command.add_argument("--part", nargs="+", choices=adapters.PARTS, default=list(adapters.PARTS))
+    command.add_argument(
+        "--method", nargs="+", choices=(*adapters.METHODS, "aim"), default=list(adapters.METHODS)
+    )
+    command = commands.add_parser(
         "tampered", help="tampered bundles that verify must name; honest ones it must accept"
     )
     command.add_argument("--only", choices=("tampered", "honest", "both"), default="both")
@@ -127,6 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
             slow_rows=options.slow_rows,
             out=options.out,
         )
+    if options.command == "adapters":
+        return adapters.run(data=options.data, parts=options.part, methods=options.method)
     if options.command == "targets":
         return targets.run(data=options.data, parts=options.part, out=options.out)
     if options.command == "controls":

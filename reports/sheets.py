@@ -14,6 +14,7 @@ from dpsynth.reports.croissant import croissant_json
 from dpsynth.reports.datasheet import datasheet_markdown
 from dpsynth.reports.registry import registry_yaml
 from dpsynth.reports.sbom import sbom_json
+from dpsynth.reports.unprotected_view import unprotected_datasheet
 
 from dpsynth.evidence import PublicEvidence, ReleaseEvidence
 
@@ -25,3 +26,13 @@ SHEETS: Mapping[str, Callable[[PublicEvidence], str]] = {
 }
 
 INTERNAL_SHEETS: Mapping[str, Callable[[ReleaseEvidence], str]] = {"sbom.cdx.json": sbom_json}
+#: Those of a release without a guarantee: there is nothing to register and nothing to check off.
+UNPROTECTED_SHEETS: Mapping[str, Callable[[PublicEvidence], str]] = {
+    "DATASHEET.md": unprotected_datasheet,
+    "croissant.json": croissant_json,
+}
+
+
+def sheets_of(*, protected: bool) -> Mapping[str, Callable[[PublicEvidence], str]]:
+    """Return the plain files of a release with or without a guarantee."""
+    return SHEETS if protected else UNPROTECTED_SHEETS

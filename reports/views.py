@@ -36,7 +36,7 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
         "files": list(e["files.synthetic"])[:1],
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "warnings": _warnings(e),
-        "columns_text": _columns_text(e["data.columns"]),
+        "columns_text": columns_text(e["data.columns"]),
         "term_lines": TERM_LINES,
         "poor_uses": list(e["fitness.poor_uses"])[:_USES_SHOWN],
         "more_uses": max(0, len(e["fitness.poor_uses"]) - _USES_SHOWN),
@@ -170,7 +170,7 @@ def terms(e: Evidence) -> Pairs:
                 meaning=e["guarantee.assurance_meaning"],
             ),
         ),
-        (say("terms.policy"), _policy(e)),
+        (say("terms.policy"), policy_text(e)),
     ]
 
 
@@ -184,7 +184,7 @@ def _named(e: PublicEvidence) -> str:
     return f"DPSYNTH {number} EVIDENCE.PUBLIC.JSON SHA-256 {digest}"
 
 
-def _policy(e: Evidence) -> Markup:
+def policy_text(e: Evidence) -> Markup:
     """Return name and digest of the policy, and which gates somebody waived beforehand."""
     named = {
         "name": printable(e["policy.name"], 40),
@@ -304,7 +304,8 @@ def _warnings(e: Evidence) -> str | Markup:
     return say("fitness.warn_many", n=len(found), list=names([w["column"] for w in found]))
 
 
-def _columns_text(columns: Sequence[Mapping[str, Any]]) -> Markup:
+def columns_text(columns: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return how the columns of the dictionary were treated, in a sentence."""
     groups: dict[str, list[str]] = {}
     for column in columns:
         groups.setdefault(column["treatment"], []).append(column["name"])

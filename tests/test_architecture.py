@@ -36,7 +36,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # torch: only in `synth/neural`, see below.
     "synth": (
         BASE | {"schema", "sources", "privacy"},
-        {"numpy", "numba", "scipy", "threadpoolctl", "safetensors", "torch"},
+        # Programs of third parties and the frames they take: in dpsynth/synth/adapters alone.
+        {"numpy", "numba", "scipy", "threadpoolctl", "safetensors", "torch"}
+        | {"pandas", "snsynth", "mbi"},
     ),
     "fidelity": (
         BASE | {"schema", "sources"},

@@ -48,6 +48,9 @@ CALL = record(
         "noise_multiplier": DECIMAL,
         "steps": COUNT,
         "order": DECIMAL,
+        "program": NAME,
+        "version": NAME,
+        "row_rho": DECIMAL,
     },
 )
 STEPS = record(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
 
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
-from dpsynth.pipeline import published, wording
+from dpsynth.pipeline import wording
+from dpsynth.pipeline.collect_noise import noise_facts
+from dpsynth.pipeline.collect_unprotected import unprotected_facts
 from dpsynth.pipeline.declared import columns, declare
 from dpsynth.pipeline.examine import group_rows
 from dpsynth.pipeline.promise import (
@@ -25,27 +25,27 @@ from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import (
     FALSE_POSITIVE_RATES,
     Disclosure,
-    Status,
     decimal_string,
     plain,
     rounded_up,
 )
 from dpsynth.synth import registry
-from dpsynth.synth.api import HalfWidth
-from dpsynth.synth.uncertainty import LEVEL
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
 
-_WARNING_SIGMAS = 6.0
 GROUPS = (2, 5)  #: sizes of groups whose privacy loss is stated
-MOST_TABLES = 40  #: measured tables whose noise the evidence lists
 
 
 def collect(run: Run) -> ReleaseEvidence:
     """Return the whole evidence of a run."""
-    builder = EvidenceBuilder()
+    builder = EvidenceBuilder(protected=run.plan.protected)
     declare(builder, run.plan, issuer=run.issuer, created=run.created)
-    for section in (_release, _guarantee, _budget, _accounting, _data, _method, _tests, _ledger):
+    promised = (
+        (_guarantee, _budget, _accounting, noise_facts)
+        if run.plan.protected
+        else (unprotected_facts,)
+    )
+    for section in (_release, *promised, _data, _method, _tests, _ledger):
         section(builder, run)
     return builder.build()
 
@@ -65,7 +65,7 @@ def _release(b: EvidenceBuilder, run: Run) -> None:
 def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     plan = run.plan
     eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.price.rho
-    assurance = registry.assurance_class(plan.settings.synthesizer)
+    assurance = registry.find(plan.settings.synthesizer).assurance
     b.add("guarantee.epsilon", decimal_string(eps), DECLARED)
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
@@ -161,23 +161,6 @@ def _accounting(b: EvidenceBuilder, run: Run) -> None:
 
 def _data(b: EvidenceBuilder, run: Run) -> None:
     b.add("data.columns", columns(run.plan), POST if run.discovered else DECLARED)
-    b.add(
-        "data.discovered",
-        [
-            {
-                "column": found.column,
-                "found": found.found,
-                "sigma": found.sigma,
-                "threshold": found.threshold,
-                "rho": decimal_string(found.rho),
-                "delta": decimal_string(found.delta),
-                "seq": found.ledger_seq,
-            }
-            for found in run.discovered
-        ],
-        DP if run.discovered else DECLARED,
-    )
-    b.add("data.warnings", noisy_warnings(run), POST)
     b.add("data.raw_counts", dict(run.data.counts), RAW)
     seen = run.data.people
     b.add(
@@ -192,39 +175,16 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
     )
 
 
-def noisy_warnings(run: Run) -> list[dict[str, str]]:
-    """Name the columns whose noisy out-of-domain count stands clearly above its noise.
-
-    A function of noisy counts only, so one person changes the chance of a warning by no more than
-    the guarantee allows. The threshold of six standard deviations and one row in a hundred keeps
-    chance warnings below one in a million runs.
-    """
-    found = []
-    for name, count, sigma in run.fitted.model.out_of_domain_counts():
-        if count > max(_WARNING_SIGMAS * sigma, 0.01 * run.fitted.model.total):
-            found.append(
-                {
-                    "column": name,
-                    "text": "holds values that its dictionary does not declare; they share one "
-                    "out-of-domain bucket. Extend the dictionary from the codebook if they mean "
-                    "something; numbers need a decimal point and no thousands separator.",
-                }
-            )
-    return found
-
-
 def _method(b: EvidenceBuilder, run: Run) -> None:
     plan, fitted = run.plan, run.fitted
     b.add("synthesizer.fitted", fitted.model.method, POST)
     b.add("synthesizer.self_test", [plain(asdict(check)) for check in fitted.checks], POST)
-    b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
-    b.add("fitness.expected_error", [plain(dict(e)) for e in fitted.model.errors()], POST)
-    b.add("fitness.intervals", _intervals(run), POST)
-    b.add(
-        "fitness.poor_uses",
-        wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share),
-        POST,
+    uses = (
+        wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share)
+        if plan.protected
+        else wording.unprotected_uses(plan.unit, plan.codec.treatments)
     )
+    b.add("fitness.poor_uses", uses, POST)
     b.add("fitness.constraints", [dict(c) for c in run.examined.constraints], POST)
 
 
@@ -250,55 +210,6 @@ def _ledger(b: EvidenceBuilder, run: Run) -> None:
     b.add("ledger.head_seq", standing.head.seq, POST)
     b.add("ledger.head_digest", standing.head.digest, POST)
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
-
-
-def _measured_error(run: Run) -> dict[str, Any]:
-    """Return the error that was measured for publication, or that none was."""
-    if run.published is None:
-        return {
-            "status": Status.NOT_RUN.value,
-            "reason": "No share of the budget was set aside for it.",
-        }
-    return {
-        "status": Status.OK.value,
-        "reason": "",
-        "level": published.LEVEL,
-        "share": run.plan.settings.fidelity_share,
-        "means": [
-            {
-                "ways": mean.ways,
-                "tables": mean.tables,
-                "value": round(mean.value, 6),
-                "half_width": rounded_up(mean.half_width),
-                "seq": mean.ledger_seq,
-            }
-            for mean in run.published.means
-        ],
-        "columns": [[name, round(value, 6)] for name, value in run.published.columns],
-        "column_half_width": rounded_up(run.published.column_half_width),
-    }
-
-
-def _intervals(run: Run) -> dict[str, Any]:
-    """Return half of the interval of one count of each column and of the first tables."""
-    found = run.fitted.model.half_widths(run.plan.codec.coarse)
-    tables = [width for width in found if len(width.attributes) > 1]
-    return {
-        "level": LEVEL,
-        "columns": [_width(width) for width in found if len(width.attributes) == 1],
-        "tables": [_width(width) for width in tables[:MOST_TABLES]],
-        "more_tables": len(tables[MOST_TABLES:]),
-    }
-
-
-def _width(width: HalfWidth) -> dict[str, Any]:
-    """Return half of an interval, rounded up."""
-    return {
-        "attributes": list(width.attributes),
-        "cells": width.cells,
-        "rows": math.ceil(10.0 * width.rows) / 10.0,
-        "share": rounded_up(width.share),
-    }
 
 
 def _charged(run: Run) -> Loss:

@@ -21,10 +21,11 @@ from dpsynth.evidence import FIELDS, EvidenceBuilder
 from dpsynth.evidence.shapes import fault
 from dpsynth.pipeline import wording
 from dpsynth.pipeline.installed import installed, lock_digest
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.reports import claims
 from dpsynth.reports.from_evidence import renderer
 from dpsynth.results import Disclosure, decimal_string
+from dpsynth.synth import registry
 
 DECLARED = Disclosure.DECLARED
 
@@ -52,24 +53,30 @@ def declare(b: EvidenceBuilder, plan: Plan, *, issuer: str, created: datetime) -
     )
     b.add("release.origin", settings.origin, DECLARED)
     b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
+    b.add("data.codebook", plan.dictionary.codebook, DECLARED)
+    b.add("synthesizer.name", settings.synthesizer, DECLARED)
+    b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
+    b.add("attacks.profile", settings.attacks, DECLARED)
+    _policy(b, plan, created)
+    _environment(b, plan)
+    if plan.protected:
+        _promised(b, plan)
+
+
+def _promised(b: EvidenceBuilder, plan: Plan) -> None:
+    """Add what only a release with a guarantee declares."""
+    steps = plan.sampled
+    told = None if steps is None else {"order": decimal_string(plan.terms.order), **steps.to_json()}
     b.add("guarantee.relation", plan.unit.relation.value, DECLARED)
     b.add("guarantee.unit", plan.unit.name, DECLARED)
     b.add("guarantee.unit_column", plan.unit.column, DECLARED)
     b.add("guarantee.max_rows_per_unit", plan.unit.max_rows, DECLARED)
-    b.add("budget.lineage", settings.lineage, DECLARED)
-    steps = plan.price.sampled
-    told = None if steps is None else {"order": decimal_string(plan.terms.order), **steps.to_json()}
+    b.add("budget.lineage", plan.settings.lineage, DECLARED)
     b.add("accounting.method", wording.accounting(sampled=steps is not None), DECLARED)
     b.add("accounting.sampled", told, DECLARED)
-    b.add("data.codebook", plan.dictionary.codebook, DECLARED)
     b.add("data.unprotected", wording.unprotected(plan.unit), DECLARED)
-    b.add("synthesizer.name", settings.synthesizer, DECLARED)
-    b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
     b.add("synthesizer.plan", [stage.to_json() for stage in plan.stages], DECLARED)
     b.add("audit.status", {"status": plan.audit.status.value, "text": plan.audit.text}, DECLARED)
-    b.add("attacks.profile", settings.attacks, DECLARED)
-    _policy(b, plan, created)
-    _environment(b, plan)
 
 
 def _policy(b: EvidenceBuilder, plan: Plan, created: datetime) -> None:
@@ -87,17 +94,14 @@ def _policy(b: EvidenceBuilder, plan: Plan, created: datetime) -> None:
 
 
 def _environment(b: EvidenceBuilder, plan: Plan) -> None:
-    """Add what is installed, and how each hazard is met."""
-    versions = {name: version(name) for name in _PACKAGES} | renderer()
+    """Add what is installed."""
+    others = registry.find(plan.settings.synthesizer).distributions
+    versions = {name: version(name) for name in (*_PACKAGES, *others)} | renderer()
     packages = installed()
     b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
     b.add("environment.lock", lock_digest(packages), DECLARED)
     b.add("environment.packages", list(packages), DECLARED)
     b.add("environment.code", claims.digests(), DECLARED)
-    sampled = plan.price.sampled is not None
-    hazards = wording.hazards(plan.audit.status, sampled=sampled)
-    b.add("environment.entropy", wording.entropy(sampled=sampled), DECLARED)
-    b.add("hazards.items", hazards, DECLARED)
 
 
 def columns(plan: Plan) -> list[dict[str, Any]]:
@@ -127,7 +131,7 @@ def check_declared(plan: Plan) -> None:
     Raises:
         InputError: Names the field that such a value would fill.
     """
-    b = _Checked()
+    b = _Checked(protected=plan.protected)
     declare(b, plan, issuer="", created=datetime.now(UTC).replace(microsecond=0))
     b.add("data.columns", columns(plan), DECLARED)
 

@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.state import Fitted
 from dpsynth.reports.from_evidence import certificate_pdf, report_pdf
 from dpsynth.reports.pdf import Rendered
-from dpsynth.reports.sheets import INTERNAL_SHEETS, SHEETS
+from dpsynth.reports.sheets import INTERNAL_SHEETS, sheets_of
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.declared import ColumnDomain, Dictionary
@@ -85,7 +85,8 @@ def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Si
     public = folder / "public"
     shown, roles = evidence.public(), plan.signatures.roles
     rendered = certificate_pdf(shown, roles=roles, paper=plan.signatures.paper)
-    if rendered.pages != CERTIFICATE_PAGES:
+    least = CERTIFICATE_PAGES if plan.protected else 1  # without a guarantee there is less to say
+    if not least <= rendered.pages <= CERTIFICATE_PAGES:
         raise SelfTestError(
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
             fix="Shorten titles, purpose or recipient. The budget stays spent.",
@@ -96,7 +97,7 @@ def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Si
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
     (public / "evidence.dsse.json").write_bytes(envelope)
-    for name, made in SHEETS.items():
+    for name, made in sheets_of(protected=plan.protected).items():
         (public / name).write_text(made(shown), encoding="utf-8")
     return _write_manifest(public, evidence, plan, signer, _signatures(plan, public=True))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ class Curator:
         self._cells = 0
         self._cache: dict[object, Counts] = {}
 
-    def __enter__(self) -> Curator:
+    def __enter__(self) -> Self:
         """Return the Curator."""
         return self
 

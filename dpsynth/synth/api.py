@@ -198,7 +198,10 @@ class Model(Protocol):
 
     @property
     def noise_share(self) -> float:
-        """How far noise alone moves a column from the rows, on average, as a share of the rows."""
+        """How far noise alone moves a column from the rows, on average, as a share of the rows.
+
+        nan where nothing is known of it.
+        """
         ...
 
     def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
@@ -246,7 +249,10 @@ class Model(Protocol):
 class Synthesizer(Protocol):
     """Frozen configuration of a method."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Registered name of the method."""
+        ...
 
     def options(self) -> Mapping[str, Any]:
         """Return the declared options, JSON-ready, for the evidence."""

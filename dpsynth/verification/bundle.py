@@ -23,7 +23,7 @@ from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST
 from dpsynth.signing.trial import is_trial
 from dpsynth.verification.checked import EVIDENCE, INTERNAL, PUBLIC, CheckedPart
-from dpsynth.verification.evidence import disagreement, facts, value_of
+from dpsynth.verification.evidence import disagreement, facts, lineage_of, value_of
 from dpsynth.verification.part import check_part
 from dpsynth.verification.report import Finding, Severity, VerificationReport, shown
 from dpsynth.verification.status import status_findings
@@ -195,7 +195,7 @@ def _uncommitted(part: CheckedPart, ledger: LedgerLike) -> str:
         return "The folder could not be read."
     head = part.manifest["ledger"]["head_seq"]
     name = value_of(part.evidence, "release.name")
-    for entry in ledger.entries(str(value_of(part.evidence, "budget.lineage"))):
+    for entry in ledger.entries(lineage_of(part.evidence)):
         if (
             entry.kind == "commit"
             and entry.payload["reservation"] < head < entry.seq

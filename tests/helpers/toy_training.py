@@ -87,5 +87,6 @@ METHOD = Method(
     assurance="B",
     fixed_plan=True,
     summary="A method for tests.",
+    argument="docs/accounting.md",
     trains=True,
 )

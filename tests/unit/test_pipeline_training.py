@@ -12,7 +12,8 @@ import pytest
 import toy_training
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline.prepare import Plan, prepare
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.prepare import prepare
 from dpsynth.pipeline.promise import guarantee_of
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.schema.domain import Domain

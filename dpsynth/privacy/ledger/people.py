@@ -80,19 +80,22 @@ class People:
             return ()
         return tuple(name for name in sorted(shares, key=lambda n: -shares[n]) if shares[name] > 0)
 
-    def shared_with(self, lineage: str, prints: Prints, others: Collection[str]) -> tuple[str, ...]:
-        """Name those of some lineages that hold any of these units.
+    def shared_with(
+        self, lineage: str, prints: Prints, others: Collection[str], *, more_than: float
+    ) -> tuple[str, ...]:
+        """Name those of some lineages that hold more than a share of these units.
 
         Args:
             lineage: The lineage that is about to be used; never named.
             prints: Fingerprints of its units.
             others: Names of the lineages to compare with.
+            more_than: Share of the units; 0 for any of them.
         """
         stored = self._stored()
         return tuple(
             name
             for name in others
-            if name != lineage and name in stored and np.isin(prints, stored[name]).any()
+            if name != lineage and name in stored and _shared(prints, stored[name]) > more_than
         )
 
     def remember(self, lineage: str, prints: Prints) -> None:
