@@ -160,3 +160,33 @@ def test_a_check_says_that_there_is_nothing_to_price(lab: Desk) -> None:
     assert answer.code == 0 and "No guarantee" in answer.text and not NUMBER.search(answer.text)
     found = json.loads(lab.run(*asked, "--json").out)
     assert found["guarantee"] == "none" and found["refusal"] is None
+
+
+@pytest.mark.slow
+def test_a_third_partys_core_is_released_as_class_b(desk: Desk) -> None:
+    """smartnoise's AIM core from end to end, on three columns: priced, argued, named."""
+    pytest.importorskip("snsynth")
+    tree = yaml.safe_load((desk.folder / "dictionary.yaml").read_text())
+    tree["columns"] = [c for c in tree["columns"] if c["name"] in {"ward", "outcome", "number"}]
+    tree["columns"].append(
+        {"name": "age", "kind": "categorical", "role": "other", "meaning": "age in words",
+         "domain": {"categories": ["young", "old"]}, "domain_source": "codebook"}
+    )  # fmt: skip
+    (desk.folder / "small.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    answer = desk.release(
+        "--dictionary", "small.yaml", "--synthesizer", "smartnoise:aim", "--attacks", "quick"
+    )
+    assert answer.code == 0, answer.text
+    assert desk.run("verify", "clinic", "--trust", "keys/root.pem", "--rebuild").code == 0
+    tree = predicate(desk.folder / "clinic" / "public")
+    assert tree["guarantee"]["assurance_class"]["value"] == "B"
+    [call] = [c for c in tree["accounting"]["calls"]["value"] if "program" in c]
+    assert call["program"] == "smartnoise-synth aim" and call["version"] == "1.0.8"
+    assert float(call["rho"]) >= float(call["row_rho"])
+    assert "Mersenne Twister" in tree["environment"]["entropy"]["value"]
+    met = {h["hazard"]: h["status"] for h in tree["hazards"]["items"]["value"]}
+    assert met["Floating-point noise"] == "accepted"
+    assert tree["environment"]["versions"]["value"]["smartnoise-synth"] == "1.0.8"
+    assert tree["fitness"]["expected_error"]["value"]
+    with Ledger.open(desk.ledger) as book:
+        assert not book.status("clinic").unprotected and book.verify().entries
