@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    adapters,
     attacks,
     coded,
     controls,
@@ -49,10 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="registered names",
     )
     command.add_argument(
-        "--peers", action="store_true", help="also run other programs, in environments of their own"
-    )
-    command.add_argument(
-        "--networks", action="store_true", help="also networks of other programs, likewise"
+        "--peers",
+        nargs="*",
+        choices=list(peers.PEERS),
+        help="also run other programs, in environments of their own (without names: "
+        f"{', '.join(peers.USUAL)})",
     )
     command = commands.add_parser(
         "releases", parents=[shared], help="whole releases of real tables, each verified"
@@ -113,6 +115,13 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--part", nargs="+", choices=targets.PARTS, default=list(targets.PARTS))
     command.add_argument("--out", type=Path, help="also write the figures to this JSON file")
     command = commands.add_parser(
+        "adapters", parents=[shared], help="what remains of the faults of adapted programs"
+    )
+    command.add_argument("--part", nargs="+", choices=adapters.PARTS, default=list(adapters.PARTS))
+    command.add_argument(
+        "--method", nargs="+", choices=(*adapters.METHODS, "aim"), default=list(adapters.METHODS)
+    )
+    command = commands.add_parser(
         "tampered", help="tampered bundles that verify must name; honest ones it must accept"
     )
     command.add_argument("--only", choices=("tampered", "honest", "both"), default="both")
@@ -122,10 +131,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "neighbours":
         return neighbours.run(
             data=options.data,
-            with_peers=options.peers,
+            others=[] if options.peers is None else options.peers or peers.USUAL,
             slow_rows=options.slow_rows,
             out=options.out,
         )
+    if options.command == "adapters":
+        return adapters.run(data=options.data, parts=options.part, methods=options.method)
     if options.command == "targets":
         return targets.run(data=options.data, parts=options.part, out=options.out)
     if options.command == "controls":
@@ -144,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
             data=options.data,
             attacks=options.attacks,
             seed=options.seed,
-            with_peers=options.peers,
+            others=[] if options.peers is None else options.peers or peers.USUAL,
         )
     if options.command == "releases":
         return releases.run(
@@ -174,8 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         seeds=options.seeds,
         epsilons=options.epsilon,
         delta=options.delta,
-        others=(peers.PEERS if options.peers else ())
-        + (peers.NETWORKS if options.networks else ()),
+        others=[] if options.peers is None else options.peers or peers.USUAL,
     )
 
 

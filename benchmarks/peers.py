@@ -114,12 +114,16 @@ def smartnoise(method: str, code: str = _SMARTNOISE) -> Peer:
     )
 
 
-PEERS = (
-    smartnoise("mst"),
-    Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
-)
-#: Networks: of the first the claimed epsilon understates what is spent, the second has no privacy.
-NETWORKS = (smartnoise("dpctgan"), smartnoise("patectgan"))
+PEERS = {
+    peer.name: peer
+    for peer in (
+        smartnoise("mst"),
+        Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
+        smartnoise("dpctgan"),
+        smartnoise("patectgan"),
+    )
+}
+USUAL = ("smartnoise mst", "dpmm mst")  #: the others take far longer than they are worth
 
 
 def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> list[str]:

@@ -3,7 +3,7 @@
 Each method runs in a process of its own, pinned to one thread, so that its first fit is cold (numba
 loads or compiles its kernels), the others warm, and the peak memory is its own. Noise is real: it
 has no seed, so two runs of this command differ by a few units of the last digit shown. With
-`--peers` and `--networks` other programs run in the same way, see ``peers.py``.
+`--peers` other programs run in the same way, see ``peers.py``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks import coded, peers
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.conversion import renyi_order
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.synth import registry
@@ -57,7 +58,7 @@ def run(
     seeds: int,
     epsilons: Sequence[float],
     delta: float,
-    others: Sequence[peers.Peer],
+    others: Sequence[str],
 ) -> int:
     """Print the tables; returns the exit code (0 also where the data are absent)."""
     print("TVD: mean total variation distance to the training rows, all 1-way and 2-way, 60 3-way.")
@@ -73,13 +74,14 @@ def run(
             continue
         for epsilon in epsilons:
             rho = rho_for(Budget(epsilon=epsilon, delta=delta))
+            order = renyi_order(rho, delta)
             print(f"\n{name}, epsilon {epsilon:g}, delta {delta:g} (rho {rho:.6f})\n")
             print(_ROW.format(*_HEADER))
             for method in methods:
-                print(_ROW.format(*_cells(method, _apart(data, name, method, seeds, rho))),
+                print(_ROW.format(*_cells(method, _apart(data, name, method, seeds, rho, order))),
                       flush=True)  # fmt: skip
-            for peer in others:
-                row = peers.run(peer, benchmark, epsilon=epsilon, delta=delta)
+            for name in others:
+                row = peers.run(peers.PEERS[name], benchmark, epsilon=epsilon, delta=delta)
                 print(_ROW.format(*row), flush=True)
             real = benchmark.auc(benchmark.train)
             print(_ROW.format("(real rows)", "", "", "", "", f"{real:.3f}", *[""] * 5))
@@ -104,13 +106,13 @@ def _cells(name: str, outcome: Outcome) -> list[str]:
     ]
 
 
-def _apart(data: Path, table: str, method: str, seeds: int, rho: float) -> Outcome:
+def _apart(data: Path, table: str, method: str, seeds: int, rho: float, order: float) -> Outcome:
     """Run one method in a fresh process."""
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = "1"
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, data, table, method, seeds, rho))
+    process = context.Process(target=_child, args=(sender, data, table, method, seeds, rho, order))
     process.start()
     sender.close()
     try:
@@ -122,8 +124,20 @@ def _apart(data: Path, table: str, method: str, seeds: int, rho: float) -> Outco
     return outcome
 
 
-def _child(sender: Connection, data: Path, name: str, method: str, seeds: int, rho: float) -> None:
-    """Fit, sample and score. The first fit also bears all imports of the process."""
+def _child(
+    sender: Connection,
+    data: Path,
+    name: str,
+    method: str,
+    seeds: int,
+    rho: float,
+    order: float,
+) -> None:
+    """Fit, sample and score. The first fit also bears all imports of the process.
+
+    Training on samples is priced at the order at which rho has the epsilon of the table, so that
+    it has that epsilon, too.
+    """
     started = time.process_time()
     benchmark = coded.load(data, name)
     if benchmark is None:
@@ -134,7 +148,7 @@ def _child(sender: Connection, data: Path, name: str, method: str, seeds: int, r
     for seed in range(seeds):
         started, ticked = time.process_time() if cpu else reading, time.perf_counter()
         with Curator(
-            table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho
+            table, reservation=MemoryReservation(rho), max_rows_per_unit=1, rho=rho, order=order
         ) as curator:
             model = registry.make(method, {"label": benchmark.label}).fit(curator)
         samples.append(model.sample(max(1, round(model.total)), seed=seed))

@@ -3,8 +3,9 @@
 Releases are made by the product itself, through the command line, of a small made-up table: three
 for the tampers (`tests/helpers/tampers*.py`) and six for honest bundles, of one to three signers,
 each as CSV on A4 or Parquet on letter paper, at each level. Honest bundles of other keys and levels
-are those, signed anew; the ledger knows the six alone. Time authority and revocation lists are
-local. Prints one row a tamper: part, what is done, what it would gain, finding, exit code.
+are those, signed anew, each with a copy of the ledger whose last entry commits it; the one of the
+first signing must refuse them. Time authority and revocation lists are local. Prints one row a
+tamper: part, what is done, what it would gain, finding, exit code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import product
 from pathlib import Path
 
 from certificates import KINDS
-from hospital import Checked, Hospital, entry, opened, resigned
+from hospital import Checked, Hospital, entry, ledger_of, opened, resigned
 from signed_files import ALL, TWO
 from tampered import TABLE, Scene, outcome
 
@@ -126,11 +127,15 @@ def _bundles(hospital: Hospital) -> Iterator[tuple[tuple[str, ...], Checked]]:
             status = turn % 3 != 0
             listed.write_bytes(_status(hospital, key))
             options = ("--status", str(listed)) if status else ()
+            ledger = ledger_of(hospital, anew, folder / "anew.sqlite")
             yield (
-                (str(len(roles)), other.value, key, form, paper, _word(status), "without",
+                (str(len(roles)), other.value, key, form, paper, _word(status), "with",
                  "signing anew"),
-                hospital.verify(anew, *options),
+                hospital.verify(anew, *options, "--ledger", str(ledger)),
             )  # fmt: skip
+            first = hospital.verify(anew, "--ledger", str(hospital.ledger))
+            if "not_committed" not in first.codes:  # else the ledger would say yes to anything
+                raise RuntimeError("The ledger of the first signing holds what was signed anew.")
             shutil.rmtree(anew)
 
 

@@ -73,6 +73,12 @@ class SpentError(DpsynthError):
         self.exit_code = cause.exit_code
 
 
+class ThirdPartyError(DpsynthError):
+    """A program that dpsynth did not write failed on the rows it was handed."""
+
+    exit_code = 1
+
+
 class SelfTestError(DpsynthError):
     """The program caught itself computing something wrong; the release stops."""
 

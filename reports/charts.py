@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+import segno
 from dpsynth.reports.numbers import number
 from dpsynth.reports.text import plain, printable
 from markupsafe import Markup, escape
@@ -18,6 +20,7 @@ from markupsafe import Markup, escape
 FONT = "IBM Plex Sans dpsynth"
 INK, MUTED, RULE, BLUE, RUST = "#14212b", "#566573", "#c9d2da", "#0b4a7d", "#b4501e"
 TINT = "#e9f0f6"
+KEY_LIMIT = 120  #: characters of one name in the key of a chart
 _FLAT, _LEAST = 1e-9, 1e-30  # spans that are none, relative and absolute
 
 Point = tuple[float, float]
@@ -192,6 +195,23 @@ def budget_bar(shares: Sequence[float], titles: Sequence[str], title: str) -> Ma
     return svg(width, height + 23, title, parts)
 
 
+def square_code(content: str) -> Markup:
+    """Draw a text as a QR code (ISO/IEC 18004), error correction M, one unit a module.
+
+    The margin of four modules that readers need is left to the page.
+    """
+    rows = segno.make_qr(content, error="m", boost_error=False).matrix
+    runs = []
+    for y, row in enumerate(rows):
+        x = 0
+        for dark, modules in groupby(row):
+            width = len(list(modules))
+            runs.append(f"M{x} {y}h{width}v1h-{width}z" if dark else "")
+            x += width
+    drawn = f'<path d="{"".join(runs)}" fill="#000000"/>'
+    return svg(len(rows), len(rows), plain("chart.square", content=content), [drawn])
+
+
 def _budget_part(i: int, x: float, y: float, w: float, h: float) -> str:
     if i == 0:
         return rect(x, y, w, h, fill=BLUE)
@@ -233,14 +253,14 @@ def dot_chart(rows: Sequence[Row], *, unit: str, key: Sequence[str]) -> Markup:
     def at(value: float) -> float:
         return left + (right - left) * (value - low) / (high - low)
 
-    bottom = 26 + row_h * len(rows)
-    parts = _key(key, rows)
+    parts, top = _key(key, rows)
+    bottom = top + 6 + row_h * len(rows)
     for tick in ticks:
-        parts.append(line((at(tick), 20), (at(tick), bottom)))
+        parts.append(line((at(tick), top), (at(tick), bottom)))
         text = f"{tick:.10g}".replace("-", "−")
         parts.append(label(at(tick), bottom + 11, text, size=8.5, fill=MUTED, anchor="middle"))
     for i, row in enumerate(rows):
-        y = 30 + row_h * i + 3
+        y = top + 13 + row_h * i
         parts.append(label(left - 12, y + 3, row.title, size=9, anchor="end", limit=54))
         if row.interval is not None:
             a, b = at(row.interval[0]), at(row.interval[1])
@@ -262,19 +282,24 @@ def _values(row: Row) -> list[float]:
     return found + [v for v in (row.baseline, row.control) if v is not None]
 
 
-def _key(key: Sequence[str], rows: Sequence[Row]) -> list[str]:
+def _key(key: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], float]:
+    """Return the key, on as many lines as its words need, and where the chart below it begins."""
     shown = [
         True,
         any(r.baseline is not None for r in rows),
         any(r.control is not None for r in rows),
     ]
     parts: list[str] = []
-    x = 8.0
+    x, y = 8.0, 7.0
     for shape, text, present in zip(("dot", "box", "diamond"), key, shown, strict=True):
         if present:
-            parts += [mark(shape, x + 4, 7, 3.6), label(x + 12, 10, text, size=9, limit=54)]
-            x += 34 + 4.5 * min(len(text), 54)
-    return parts
+            room = 34 + 4.5 * min(len(text), KEY_LIMIT)
+            if x > 8.0 and x + room > 640:
+                x, y = 8.0, y + 13.0
+            parts += [mark(shape, x + 4, y, 3.6)]
+            parts += [label(x + 12, y + 3, text, size=9, limit=KEY_LIMIT)]
+            x += room
+    return parts, y + 13.0
 
 
 def _words(rows: Sequence[Row], unit: str, key: Sequence[str]) -> str:

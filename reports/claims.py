@@ -25,7 +25,12 @@ from dpsynth.errors import SelfTestError
 
 REGISTER = "claims.toml"
 #: What the certificate can say: the register, its sentences and how they are arranged.
-_WORDS = (("", REGISTER), ("templates", f"text.{LANGUAGE}.toml"), ("templates", "certificate.html"))
+_WORDS = (
+    ("", REGISTER),
+    ("templates", f"text.{LANGUAGE}.toml"),
+    ("templates", "certificate.html"),
+    ("templates", "certificate_unprotected.html"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

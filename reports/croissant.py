@@ -16,6 +16,8 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from dpsynth.reports.text import plain
+
 from dpsynth.evidence import PublicEvidence
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
@@ -68,9 +70,8 @@ def croissant(e: PublicEvidence) -> dict[str, Any]:
         "name": title,
         "description": (
             f"{e['release.rows']} rows and {e['release.columns']} columns that a model generated "
-            f"(method {e['synthesizer.fitted']}). The model was fitted under differential privacy: "
-            f"epsilon {e['guarantee.epsilon']}, delta {e['guarantee.delta']}, for one "
-            f"{e['guarantee.unit']}. DATASHEET.md says how to use the data and how not to."
+            f"(method {e['synthesizer.fitted']}). {_promise(e)} DATASHEET.md says how to use the "
+            "data and how not to."
         ),
         "datePublished": day,
         "creator": issuer,
@@ -84,6 +85,15 @@ def croissant(e: PublicEvidence) -> dict[str, Any]:
     }
 
 
+def _promise(e: PublicEvidence) -> str:
+    if not e.protected:
+        return plain("unprotected.none")
+    return (
+        f"The model was fitted under differential privacy: epsilon {e['guarantee.epsilon']}, delta "
+        f"{e['guarantee.delta']}, for one {e['guarantee.unit']}."
+    )
+
+
 def _responsible(e: PublicEvidence) -> dict[str, Any]:
     """Return the keys of Croissant's vocabulary for responsible AI."""
     roles: dict[str, list[str]] = {}
@@ -92,7 +102,9 @@ def _responsible(e: PublicEvidence) -> dict[str, Any]:
     return {
         "rai:personalSensitiveInformation": [
             "No row was copied: a model made the rows, and identifiers are made up. One may match "
-            "somebody by chance.",
+            "somebody by chance."
+            if e.protected
+            else plain("unprotected.treat"),
             *(f"Columns declared as {role}: {', '.join(names)}." for role, names in roles.items()),
         ],
         "rai:dataLimitations": list(e["fitness.poor_uses"]),
@@ -107,6 +119,15 @@ def _responsible(e: PublicEvidence) -> dict[str, Any]:
 
 def _privacy(e: PublicEvidence) -> dict[str, Any]:
     """Return the guarantee; numbers that people sign are decimal strings."""
+    if not e.protected:
+        return {
+            "dps:certificate": e["release.id"],
+            "dps:guarantee": "none",
+            "dps:reasons": list(e["unprotected.reasons"]),
+            "dps:privacyUnit": e["unprotected.unit"],
+            "dps:assuranceClass": e["unprotected.assurance_class"],
+            "dps:evidence": "evidence.dsse.json",
+        }
     return {
         "dps:certificate": e["release.id"],
         "dps:epsilon": e["guarantee.epsilon"],

@@ -17,6 +17,7 @@ from dpsynth.reports import numbers, report_view, views
 from dpsynth.reports.attack_view import AttackRun, attack_report
 from dpsynth.reports.pdf import FONT_SCHEME, SIGNATURE_ANCHOR, anchor_of
 from dpsynth.reports.text import LANGUAGE, printable, resource, say, word
+from dpsynth.reports.unprotected_view import unprotected_certificate
 from jinja2 import FunctionLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -27,7 +28,7 @@ from dpsynth.signing.roles import ISSUER_ONLY, Role
 
 
 def certificate_html(evidence: PublicEvidence, roles: Sequence[Role] = ISSUER_ONLY) -> str:
-    """Return the public certificate: two pages.
+    """Return the public certificate: two pages; of a release without a guarantee, that it has none.
 
     Args:
         evidence: What it says.
@@ -43,6 +44,9 @@ def certificate_html(evidence: PublicEvidence, roles: Sequence[Role] = ISSUER_ON
         if not isinstance(fact, PublicFact) or not fact.disclosure.public:
             raise DisclosureError(f"A certificate cannot hold {name!r}: it is not a public fact.")
     signers = [(role.value, anchor_of(role)) for role in roles]
+    if not evidence.protected:
+        shown = unprotected_certificate(evidence) | {"signers": signers}
+        return _render("certificate_unprotected.html", evidence, shown)
     return _render("certificate.html", evidence, views.certificate(evidence) | {"signers": signers})
 
 

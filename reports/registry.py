@@ -150,7 +150,7 @@ def _price(e: PublicEvidence) -> str:
         f"the ledger counts a Renyi divergence of {e['guarantee.rho']} times the order at order "
         f"{numbers.up(sampled['order'], 4)}, of which {sampled['steps']} training steps are a part "
         f"(Poisson samples at rate {sampled['sampling_rate']}, noise "
-        f"{numbers.up(sampled['noise_multiplier'], 4)} times the clipping norm)"
+        f"{numbers.down(sampled['noise_multiplier'], 4)} times the clipping norm)"
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from dpsynth.reports import numbers
 from dpsynth.reports.attack_sections import CONTROL, attack_sections
+from dpsynth.reports.crosswalk import SOURCES
 from dpsynth.reports.result_view import result_charts, shown_result
 from dpsynth.reports.text import printable, say, word, words
+from dpsynth.reports.unprotected_view import unprotected_shared
 from dpsynth.reports.views import UNIT_LIMIT, identity, names, shared, terms
 from markupsafe import Markup
 
@@ -20,22 +22,22 @@ from dpsynth.evidence import ReleaseEvidence
 CALLS_SHOWN = 24  #: calls of one stage that are printed
 ENTRIES_SHOWN = 30  #: ledger entries that are printed
 GROUPS_SHOWN = 24  #: groups of people whose errors are printed
+_GLOSSARY = ("lineage", "holdout", "auc", "dcr", "nndr")
 
 
 def report(e: ReleaseEvidence) -> dict[str, Any]:
     """Return what the internal report's template needs beside the evidence."""
     fidelity = [shown_result(r) for r in e["fidelity.results"]]
     return {
-        **shared(e),
+        **(_guarantee(e) if e.protected else _none(e)),
+        "protected": e.protected,
         "identity": identity(e),
-        "terms": terms(e),
         "refused": not e["policy.verdict"]["passed"],
         "summary": _summary(e),
-        "calls": _calls(e["accounting.calls"]),
         **attack_sections(
             e["attacks.results"],
-            ceiling=dict(e["guarantee.curve_low"]),
-            claim=say("roc.claim_release"),
+            ceiling=dict(e["guarantee.curve_low"]) if e.protected else {},
+            claim=say("roc.claim_release") if e.protected else None,
         ),
         "fidelity": fidelity,
         "fidelity_charts": result_charts(
@@ -45,7 +47,30 @@ def report(e: ReleaseEvidence) -> dict[str, Any]:
         "raw_counts": _raw_counts(e["data.raw_counts"]),
         "entries": list(e["ledger.entries"])[-ENTRIES_SHOWN:],
         "versions": sorted(e["environment.versions"].items()),
+        "crosswalk": SOURCES,
         "options": sorted(e["synthesizer.options"].items()),
+    }
+
+
+def _guarantee(e: ReleaseEvidence) -> dict[str, Any]:
+    """Return what the report says of a guarantee and of what was charged for it."""
+    return {
+        **shared(e),
+        "terms": terms(e),
+        "calls": _calls(e["accounting.calls"]),
+        "lineage": e["budget.lineage"],
+        "release_number": e["budget.release_number"],
+        "glossary": ("epsilon", "delta", "rho", "unit", "neighbours", *_GLOSSARY),
+    }
+
+
+def _none(e: ReleaseEvidence) -> dict[str, Any]:
+    """Return what the report says where there is no guarantee."""
+    return {
+        **unprotected_shared(e),
+        "lineage": e["unprotected.lineage"],
+        "release_number": e["unprotected.release_number"],
+        "glossary": ("unit", *_GLOSSARY),
     }
 
 
@@ -70,23 +95,8 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     )
     checks = e["synthesizer.self_test"]
     passed = sum(bool(c["passed"]) for c in checks)
-    hazards = e["hazards.items"]
-    loose = [h["hazard"] for h in hazards if h["status"] != "handled"]
-    unit = printable(str(e["guarantee.unit"]), UNIT_LIMIT)
-    audit = e["audit.status"]
     return [
-        (
-            say("report.row_guarantee"),
-            "accounted",
-            say(
-                "report.row_guarantee_text",
-                epsilon=numbers.up(e["guarantee.epsilon"], 6),
-                delta=numbers.up(e["guarantee.delta"], 4),
-                unit=unit,
-                left=numbers.share(e["budget.remaining_rho"], e["budget.total_rho"]),
-            ),
-        ),
-        (say("report.row_audit"), audit["status"], audit["text"]),
+        *_promised(e),
         (
             say("report.row_attacks"),
             "leak" if leaks else "quiet" if quiet + within else "not_run",
@@ -105,19 +115,43 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
             "passed" if checks and passed == len(checks) else "failed" if checks else "not_run",
             say("report.row_fitness_text", passed=passed, all=len(checks)),
         ),
-        (
-            say("report.row_open"),
-            "open" if loose else "handled",
-            say(
-                "report.row_open_text",
-                n=len(loose),
-                all=len(hazards),
-                list=", ".join(loose).lower(),
-            )
-            if loose
-            else say("report.row_open_none", all=len(hazards)),
-        ),
+        *(_loose_ends(e) if e.protected else ()),
     ]
+
+
+def _promised(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
+    """Return the rows about the guarantee and the audit of it, or that there is none."""
+    if not e.protected:
+        unit = printable(str(e["unprotected.unit"]), UNIT_LIMIT)
+        text = say("unprotected.row_text", n=len(e["unprotected.reasons"]), unit=unit)
+        return [(say("report.row_guarantee"), "open", text)]
+    audit = e["audit.status"]
+    return [
+        (
+            say("report.row_guarantee"),
+            "accounted",
+            say(
+                "report.row_guarantee_text",
+                epsilon=numbers.up(e["guarantee.epsilon"], 6),
+                delta=numbers.up(e["guarantee.delta"], 4),
+                unit=printable(str(e["guarantee.unit"]), UNIT_LIMIT),
+                left=numbers.share(e["budget.remaining_rho"], e["budget.total_rho"]),
+            ),
+        ),
+        (say("report.row_audit"), audit["status"], audit["text"]),
+    ]
+
+
+def _loose_ends(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
+    """Return the row about hazards that are not fully handled."""
+    hazards = e["hazards.items"]
+    loose = [h["hazard"] for h in hazards if h["status"] != "handled"]
+    text = (
+        say("report.row_open_text", n=len(loose), all=len(hazards), list=", ".join(loose).lower())
+        if loose
+        else say("report.row_open_none", all=len(hazards))
+    )
+    return [(say("report.row_open"), "open" if loose else "handled", text)]
 
 
 def _calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -135,7 +169,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "calls": [
                 {
                     "cells": 0,
-                    "scale": call.get("noise_multiplier"),
+                    "scale": call.get("noise_multiplier", ""),
                     **call,
                     "columns": _asked(call),
                     "sensitivity": _sensitivity(call),
@@ -154,6 +188,8 @@ def _asked(call: Mapping[str, Any]) -> str | Markup:
     if "steps" in call:
         rate = numbers.up(call["sampling_rate"], 4)
         return say("report.training", n=numbers.grouped(call["steps"]), rate=rate)
+    if "program" in call:
+        return f"{printable(call['program'], 40)} {printable(call['version'], 20)}"
     if "scores" in call:
         return say("report.distances", n=call["scores"])
     return say("report.choice", n=call["candidates"]) if "candidates" in call else "–"

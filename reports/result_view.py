@@ -74,4 +74,4 @@ def _common(group: Sequence[Mapping[str, Any]], which: str, otherwise: str) -> s
     """Return the one title that all results of a group give to a reference, or a general word."""
     titles = {r[f"{which}_title"] for r in group if r[which] is not None}
     only = titles.pop() if len(titles) == 1 else ""
-    return printable(only, 54) if only else otherwise
+    return printable(only, charts.KEY_LIMIT) if only else otherwise

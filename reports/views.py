@@ -6,6 +6,7 @@ is always stated.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any
@@ -31,10 +32,11 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
         **shared(e),
         "identity": identity(e),
         "terms": terms(e),
+        "square": charts.square_code(_named(e)),
         "files": list(e["files.synthetic"])[:1],
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "warnings": _warnings(e),
-        "columns_text": _columns_text(e["data.columns"]),
+        "columns_text": columns_text(e["data.columns"]),
         "term_lines": TERM_LINES,
         "poor_uses": list(e["fitness.poor_uses"])[:_USES_SHOWN],
         "more_uses": max(0, len(e["fitness.poor_uses"]) - _USES_SHOWN),
@@ -109,7 +111,7 @@ def _steps(sampled: Mapping[str, Any]) -> dict[str, Any]:
         "order": numbers.up(sampled["order"], 4),
         "steps": numbers.grouped(sampled["steps"]),
         "rate": numbers.up(sampled["sampling_rate"], 4),
-        "noise": numbers.up(sampled["noise_multiplier"], 4),
+        "noise": numbers.down(sampled["noise_multiplier"], 4),
     }
 
 
@@ -117,6 +119,13 @@ def terms(e: Evidence) -> Pairs:
     """Return the terms of the guarantee as (item, value) rows."""
     unit, column = printable(str(e["guarantee.unit"]), UNIT_LIMIT), e["guarantee.unit_column"]
     sampled = e["accounting.sampled"]
+    loss = {
+        "epsilon": numbers.up(e["guarantee.epsilon"], 6),
+        "delta": numbers.up(e["guarantee.delta"], 4),
+        "odds": numbers.one_in(float(e["guarantee.delta"])),
+        "rho": numbers.up(e["budget.charged_rho"]),
+        "charged": numbers.up(e["guarantee.epsilon_charged"]),
+    }
     cross = [
         f"{c['accountant']} ε = {numbers.up(c['epsilon'], 4)}" for c in e["accounting.cross_check"]
     ]
@@ -135,15 +144,9 @@ def terms(e: Evidence) -> Pairs:
         (say("terms.neighbours"), say(f"terms.{e['guarantee.relation']}", unit=unit)),
         (
             say("terms.privacy"),
-            say(
-                "terms.privacy_value" if sampled is None else "terms.privacy_sampled",
-                epsilon=numbers.up(e["guarantee.epsilon"], 6),
-                delta=numbers.up(e["guarantee.delta"], 4),
-                odds=numbers.one_in(float(e["guarantee.delta"])),
-                rho=numbers.up(e["budget.charged_rho"]),
-                charged=numbers.up(e["guarantee.epsilon_charged"]),
-                **({} if sampled is None else _steps(sampled)),
-            ),
+            say("terms.privacy_value", **loss)
+            if sampled is None
+            else say("terms.privacy_sampled", **loss, **_steps(sampled)),
         ),
         (
             say("terms.accounting"),
@@ -167,11 +170,21 @@ def terms(e: Evidence) -> Pairs:
                 meaning=e["guarantee.assurance_meaning"],
             ),
         ),
-        (say("terms.policy"), _policy(e)),
+        (say("terms.policy"), policy_text(e)),
     ]
 
 
-def _policy(e: Evidence) -> Markup:
+def _named(e: PublicEvidence) -> str:
+    """Return what names this certificate for a machine: its number, the digest of its evidence.
+
+    Capitals, digits and few signs only, which a square code holds most densely.
+    """
+    digest = hashlib.sha256(e.to_bytes()).hexdigest().upper()
+    number = printable(e["release.id"], 40)
+    return f"DPSYNTH {number} EVIDENCE.PUBLIC.JSON SHA-256 {digest}"
+
+
+def policy_text(e: Evidence) -> Markup:
     """Return name and digest of the policy, and which gates somebody waived beforehand."""
     named = {
         "name": printable(e["policy.name"], 40),
@@ -291,7 +304,8 @@ def _warnings(e: Evidence) -> str | Markup:
     return say("fitness.warn_many", n=len(found), list=names([w["column"] for w in found]))
 
 
-def _columns_text(columns: Sequence[Mapping[str, Any]]) -> Markup:
+def columns_text(columns: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return how the columns of the dictionary were treated, in a sentence."""
     groups: dict[str, list[str]] = {}
     for column in columns:
         groups.setdefault(column["treatment"], []).append(column["name"])

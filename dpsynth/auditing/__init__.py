@@ -7,10 +7,11 @@ read, so what is found may be published. The statistics are in docs/audit.md.
 
 from dpsynth.auditing.report import Control, Finding, MethodAudit, Report, Verdict
 from dpsynth.auditing.runs import Setup, View
-from dpsynth.auditing.suite import Plan, audit
+from dpsynth.auditing.suite import AUDITED, Plan, audit
 from dpsynth.auditing.worlds import PAIRS, Worlds, make_worlds
 
 __all__ = [
+    "AUDITED",
     "PAIRS",
     "Control",
     "Finding",

@@ -46,6 +46,9 @@ _CONTROL_POWER = 0.9999
 _CONTROL_RUNS = 200  # fewer save nothing
 _FACTORS = (2, 4, 8, 16, 32)
 
+#: Methods whose every answer the audit can weigh.
+AUDITED = tuple(name for name, method in METHODS.items() if not method.trains)
+
 Draw = Callable[[Setup, int, str], Scores]
 
 
@@ -55,7 +58,7 @@ class Plan:
 
     Attributes:
         budget: The claim.
-        methods: Registered names; all of them by default.
+        methods: Registered names; by default all that do not train on samples.
         pair: Name of the pair of tables; by default ``crossed``, or ``lone`` for the view of the
             table alone, in which a unit shows most where nobody else is.
         view: What the attacker sees.
@@ -68,7 +71,7 @@ class Plan:
     """
 
     budget: Budget
-    methods: Sequence[str] = tuple(METHODS)
+    methods: Sequence[str] = AUDITED
     pair: str | None = None
     view: View = View.TRANSCRIPT
     runs: int = 2000
@@ -82,12 +85,19 @@ class Plan:
         """Refuse what cannot be run.
 
         Raises:
-            InputError: There are too few runs, or no method.
+            InputError: There are too few runs, no method, or one that cannot be audited.
         """
         if self.runs < MIN_RUNS:
             raise InputError(f"must be at least {MIN_RUNS}.", where="runs")
         if not self.methods:
             raise InputError("There is no method to audit.", where="methods")
+        for name in self.methods:
+            if name in METHODS and METHODS[name].trains:
+                raise InputError(
+                    "trains on samples, which this audit does not weigh.",
+                    where=f"method {name}",
+                    fix="Its trainer is audited by the tests of the program, see docs/audit.md.",
+                )
 
 
 def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) -> Report:

@@ -29,6 +29,7 @@ from dpsynth.privacy.measurement import (
     Scores,
     Selection,
     SelectionQuery,
+    TrainingQuery,
 )
 from dpsynth.privacy.requests import score_request
 from dpsynth.schema.domain import Domain
@@ -130,6 +131,10 @@ class Witness(Curator):
     def discover(self, attribute: str, *, rho: float, delta: float, stage: str) -> NoReturn:
         """Refuse: a threshold has a delta of its own, which this audit does not weigh."""
         raise SelfTestError("The mechanism audit does not weigh discoveries.", where=stage)
+
+    def train(self, query: TrainingQuery, *, stage: str) -> NoReturn:
+        """Refuse: steps on samples have no ratio that this audit weighs."""
+        raise SelfTestError("The mechanism audit does not weigh training.", where=stage)
 
     def _exact(self, asked: Sequence[Query]) -> list[tuple[Counts, Counts]]:
         """Return exact counts in both worlds, one pair a query."""

@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from dpsynth.cli import options as o
+from dpsynth.cli.check_unprotected import say_unprotected, unprotected_json
 from dpsynth.cli.check_view import as_json, say_check
 from dpsynth.cli.console import emit_json
 from dpsynth.cli.declared import takes_release
 from dpsynth.errors import InputError
 from dpsynth.pipeline import Plan, ReleaseSettings, prepare
+from dpsynth.pipeline.declared import check_declared
 from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
 from dpsynth.pipeline.steps import reservation_of
 from dpsynth.places import ledger_path, read_ledger
@@ -46,6 +48,16 @@ def check(
     Ends with exit code 4 if the lineage cannot pay.
     """
     plan = prepare(settings)
+    check_declared(plan)
+    if not plan.protected:
+        refusal = _refusal(plan, ledger)
+        if json:
+            emit_json(unprotected_json(plan, refusal))
+        else:
+            say_unprotected(plan, refusal)
+        if refusal is not None:
+            raise typer.Exit(4)
+        return
     if target_error is not None and assume_rows is None:
         raise InputError(
             "needs a number of rows.",
@@ -65,6 +77,17 @@ def check(
         say_check(plan, standing, expected, answered)
     if not standing.fits:
         raise typer.Exit(4)
+
+
+def _refusal(plan: Plan, ledger: str | None) -> str | None:
+    """Say why the ledger would refuse a release without a guarantee; None if it would not."""
+    if not ledger_path(ledger).exists():
+        return None
+    with read_ledger(ledger) as book:
+        book.check_terms(plan.terms)
+        if plan.settings.lineage not in book.lineages():
+            return None
+        return book.refusal(plan.settings.lineage, **reservation_of(plan))
 
 
 def _standing(plan: Plan, ledger: str | None) -> LineageForecast:

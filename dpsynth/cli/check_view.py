@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dpsynth.cli.console import say, show_table, warn
-from dpsynth.cli.release import say_columns
+from dpsynth.cli.release import formulas_of, say_columns
 from dpsynth.pipeline import Plan
 from dpsynth.pipeline.forecast import Answer, Forecast, LineageForecast
 from dpsynth.pipeline.wording import cells_look_like
@@ -40,6 +40,7 @@ def as_json(
             {"name": t.column, "treatment": t.treatment, "reason": t.reason}
             for t in plan.codec.treatments
         ],
+        "formulas": list(formulas_of(plan)),
         "plan": [
             {
                 "stage": stage.stage,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dpsynth.attacks import PROFILES, Claim
+from dpsynth.attacks import CONTROLS, PROFILES, Claim
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, prompt, say, show_table, steps
 from dpsynth.errors import InputError
@@ -24,7 +24,7 @@ from dpsynth.pipeline.examine import (
     read_coded,
 )
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.results import AttackResult, Result, Status
+from dpsynth.results import AttackResult, AttackVerdict, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
@@ -117,7 +117,7 @@ def attack(
 ) -> None:
     """Attack any generator's output. Raw results: keep them inside.
 
-    Exit code 1 if an attack finds a leak.
+    Exit code 1 if an attack finds a leak, 6 if none of them could say anything.
     """
     signer = _report_signer(report, key, passphrase_file)
     if profile not in PROFILES:
@@ -156,8 +156,8 @@ def attack(
         say("An attack can only refute a claim; none of these results is evidence of privacy.")
         if report is not None:
             say(f"Wrote the report, for inside only: {report}")
-    if any(r.verdict.value == "leak found" for r in results if not r.name.startswith("control")):
-        raise typer.Exit(1)
+    if code := _exit_code(results):
+        raise typer.Exit(code)
 
 
 def evaluate(
@@ -178,6 +178,14 @@ def evaluate(
         return
     _show(measured.results)
     _show_groups(groups)
+
+
+def _exit_code(results: Sequence[AttackResult]) -> int:
+    """Return 1 for a leak, 6 where every test was inconclusive or not run, else 0."""
+    verdicts = {r.verdict for r in results if r.name not in CONTROLS}
+    if AttackVerdict.LEAK_FOUND in verdicts:
+        return 1
+    return 0 if verdicts & {AttackVerdict.WITHIN_CLAIM, AttackVerdict.NO_LEAK_DETECTED} else 6
 
 
 def _report_signer(report: Path | None, key: Path | None, passphrase: Path | None) -> Signer | None:

@@ -10,7 +10,14 @@ import typer
 
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table
-from dpsynth.cli.fitted import DictionaryFile, ModelFolder, Opened, conditions, open_model
+from dpsynth.cli.fitted import (
+    DictionaryFile,
+    ModelFolder,
+    Opened,
+    conditions,
+    open_model,
+    with_counts,
+)
 from dpsynth.errors import InputError
 from dpsynth.pipeline.drawing import codes_of
 from dpsynth.results import Interval
@@ -70,7 +77,7 @@ def estimate_counts(
         if columns is not None:
             raise InputError("goes with --where, not with --columns.", where="--mean")
         _check_number(opened, mean)
-        found = estimate_mean(opened.model, mean, where=given, level=level)
+        found = estimate_mean(with_counts(opened), mean, where=given, level=level)
         left = _left_out(opened, mean, given, level)
         if json:
             emit_json(_mean_json(opened, found, left, given, level))
@@ -78,7 +85,7 @@ def estimate_counts(
             _show_mean(opened, found, left, given)
         return
     table = estimate(
-        opened.model,
+        with_counts(opened),
         _columns(opened, columns),
         where=given,
         bins=opened.codec.coarse,
@@ -118,7 +125,7 @@ def _left_out(opened: Opened, name: str, given: Where, level: float) -> Cell | N
     off = set(range(attribute.n_ordered, attribute.size))
     if not off:
         return None
-    return estimate(opened.model, where={**given, name: off}, level=level).cells[0]
+    return estimate(with_counts(opened), where={**given, name: off}, level=level).cells[0]
 
 
 def _condition(opened: Opened, where: Where) -> dict[str, list[str]]:

@@ -19,20 +19,26 @@ app = typer.Typer(
 )
 
 
+Unprotected = Annotated[
+    bool, typer.Option("--unprotected", help="Of a release without any privacy guarantee.")
+]
+
+
 @app.command("schema")
 def schema(
     internal: Annotated[
         bool, typer.Option("--internal", help="The internal part, which may hold raw values.")
     ] = False,
+    unprotected: Unprotected = False,
 ) -> None:
     """Print the JSON Schema (2020-12) of the evidence; by default of the public part."""
-    emit_json(evidence_schema(public=not internal))
+    emit_json(evidence_schema(public=not internal, protected=not unprotected))
 
 
 @app.command("fields")
-def fields() -> None:
+def fields(unprotected: Unprotected = False) -> None:
     """Print the table of all fields as Markdown."""
-    sys.stdout.write(fields_table())
+    sys.stdout.write(fields_table(protected=not unprotected))
 
 
 @app.command("claims")

@@ -14,6 +14,7 @@ from dpsynth.pipeline.package import discovered_domains
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.undeclared import completed
+from dpsynth.synth.api import Model
 from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.registry import load_model
 
@@ -35,7 +36,7 @@ class Opened:
         codec: Its codec.
     """
 
-    model: BinnedModel
+    model: Model
     dictionary: Dictionary
     codec: Codec
 
@@ -60,6 +61,17 @@ def open_model(folder: Path, dictionary: Path) -> Opened:
             "was fitted with another dictionary.", where=str(folder), fix="Give the one it used."
         )
     return Opened(model=model, dictionary=described, codec=codec)
+
+
+def with_counts(opened: Opened) -> BinnedModel:
+    """Return a model that keeps noisy counts.
+
+    Raises:
+        InputError: It keeps none, so nothing is known of how certain an estimate is.
+    """
+    if not isinstance(opened.model, BinnedModel):
+        raise InputError("keeps no noisy counts.", where=f"method {opened.model.method}")
+    return opened.model
 
 
 def conditions(where: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:

@@ -141,6 +141,15 @@ def joint(status: LineageStatus, names: Sequence[str]) -> Party:
     )
 
 
+def check_joint(status: LineageStatus, names: Sequence[str]) -> None:
+    """Refuse to say what recipients know together where nothing bounds what one of them knows."""
+    if status.unprotected and names:
+        raise InputError(
+            "has releases without a guarantee: nothing bounds what recipients know.",
+            where=f"lineage {status.terms.lineage}",
+        )
+
+
 def _parties(
     status: LineageStatus,
     names: Sequence[str],

@@ -12,6 +12,7 @@ from typing import Any
 from dpsynth.cli.ledger_figures import (
     Party,
     burn_down,
+    check_joint,
     is_copy,
     joint,
     jurisdictions,
@@ -19,9 +20,11 @@ from dpsynth.cli.ledger_figures import (
     recipients,
     states,
 )
-from dpsynth.privacy.ledger import Cap, Entry, Head, Ledger, LineageStatus
+from dpsynth.privacy.ledger import Cap, Entry, Head, Ledger, LineageStatus, ReleaseRecord
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import decimal_string
+
+_PARTIES = ("recipients", "jurisdictions", "joint")
 
 
 def head_json(head: Head) -> dict[str, Any]:
@@ -49,6 +52,17 @@ def lineage_json(row: LineageStatus) -> dict[str, Any]:
         "unit": terms.unit,
         "unit_column": terms.unit_column,
         "relation": terms.relation.value,
+        "protected": not row.unprotected,
+        **(dict.fromkeys(("cap", "spent", "left")) if row.unprotected else _figures(row)),
+        "releases": row.releases,
+        "states": {state.value: count for state, count in states(row).items()},
+    }
+
+
+def _figures(row: LineageStatus) -> dict[str, Any]:
+    """Return cap, spent and left; a lineage without a guarantee has none of them."""
+    terms, spent = row.terms, row.epsilon_spent
+    return {
         "cap": {
             "epsilon": decimal_string(terms.total.epsilon),
             "delta": decimal_string(terms.total.delta),
@@ -59,31 +73,31 @@ def lineage_json(row: LineageStatus) -> dict[str, Any]:
         "spent": {
             "rho": _up(row.spent_rho),
             "discovery_delta": _up(row.spent_delta),
-            "epsilon": decimal_string(row.epsilon_spent),
+            "epsilon": None if spent is None else decimal_string(spent),
         },
         "left": {
             "rho": _down(row.remaining_rho),
             "discovery_delta": _down(row.remaining_delta),
             "share": _down(left_share(row)),
         },
-        "releases": row.releases,
-        "states": {state.value: count for state, count in states(row).items()},
     }
 
 
 def details_json(row: LineageStatus, together: Sequence[str]) -> dict[str, Any]:
-    """Return everything about one lineage."""
+    """Return everything about one lineage.
+
+    Raises:
+        InputError: What recipients know together is asked of a lineage without a guarantee.
+    """
+    if row.unprotected:
+        check_joint(row, together)
+        runs = [_run(record) for record in row.records]
+        return {**lineage_json(row), "burn_down": runs, **dict.fromkeys(_PARTIES)}
     return {
         **lineage_json(row),
         "burn_down": [
             {
-                "seq": step.record.seq,
-                "release": step.record.release,
-                "recipient": step.record.recipient,
-                "jurisdiction": step.record.jurisdiction,
-                "created": step.record.created,
-                "closed": step.record.closed,
-                "state": step.record.state.value,
+                **_run(step.record),
                 "rho": _up(step.record.spent_rho),
                 "took": _up(step.took),
                 "left": _down(step.left),
@@ -93,6 +107,19 @@ def details_json(row: LineageStatus, together: Sequence[str]) -> dict[str, Any]:
         "recipients": [_party(party) for party in recipients(row)],
         "jurisdictions": [_party(party) for party in jurisdictions(row)],
         "joint": _party(joint(row, together)) if together else None,
+    }
+
+
+def _run(record: ReleaseRecord) -> dict[str, Any]:
+    """Return what a release was, without what it cost."""
+    return {
+        "seq": record.seq,
+        "release": record.release,
+        "recipient": record.recipient,
+        "jurisdiction": record.jurisdiction,
+        "created": record.created,
+        "closed": record.closed,
+        "state": record.state.value,
     }
 
 

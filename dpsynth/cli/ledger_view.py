@@ -18,6 +18,7 @@ from dpsynth.cli.ledger_figures import (
     Party,
     Step,
     burn_down,
+    check_joint,
     is_copy,
     joint,
     jurisdictions,
@@ -30,6 +31,7 @@ from dpsynth.privacy.numbers import float_down, float_up
 
 SHOWN = 30  #: releases of a burn-down; those before are told in one line
 UNNAMED = "(unnamed)"
+NO_GUARANTEE = "no guarantee"
 
 _WORDS = {
     ReleaseState.COMMITTED: "committed",
@@ -104,11 +106,7 @@ def show_lineages(rows: Sequence[LineageStatus]) -> None:
         [
             (
                 short(row.terms.lineage, max(16, width() - 84)),
-                f"{row.terms.total.epsilon:g}",
-                f"{row.terms.total.delta:g}",
-                decimals(row.epsilon_spent),
-                percent(left_share(row), up=False),
-                _discovery(row),
+                *_cells(row),
                 row.releases,
                 len(row.open_reservations),
             )
@@ -122,8 +120,27 @@ def show_lineages(rows: Sequence[LineageStatus]) -> None:
     )
 
 
+def _cells(row: LineageStatus) -> tuple[str, ...]:
+    """Return cap, delta, spent, left and what is left for discovery."""
+    spent = row.epsilon_spent
+    if spent is None:
+        return "none", "", NO_GUARANTEE, "", ""
+    return (
+        f"{row.terms.total.epsilon:g}",
+        f"{row.terms.total.delta:g}",
+        decimals(spent),
+        percent(left_share(row), up=False),
+        _discovery(row),
+    )
+
+
 def show_lineage(row: LineageStatus, together: Sequence[str]) -> None:
-    """Show everything about one lineage."""
+    """Show everything about one lineage.
+
+    Raises:
+        InputError: What recipients know together is asked of a lineage without a guarantee.
+    """
+    check_joint(row, together)
     terms = row.terms
     say("")
     say(
@@ -131,10 +148,14 @@ def show_lineage(row: LineageStatus, together: Sequence[str]) -> None:
         f"{terms.relation.value.replace('_', ' or ')}",
         "bold",
     )
+    spent = row.epsilon_spent
     say(
         f"Cap epsilon {terms.total.epsilon:g} at delta {terms.total.delta:g}; spent epsilon "
-        f"{decimals(row.epsilon_spent)}; left {percent(left_share(row), up=False)} of rho "
+        f"{decimals(spent)}; left {percent(left_share(row), up=False)} of rho "
         f"{terms.total_rho:.6f}; delta for discovery left: {_discovery(row)}"
+        if spent is not None
+        else "No guarantee: programs without differential privacy ran on these people's rows, so "
+        "nothing bounds what their releases give away, and no protected release can follow."
     )
     count = states(row)
     say(
@@ -142,6 +163,9 @@ def show_lineage(row: LineageStatus, together: Sequence[str]) -> None:
         + (", ".join(f"{count[s]} {words}" for s, words in _WORDS.items() if count[s]) or "none")
     )
     _say_pending(row)
+    if row.unprotected:
+        _show_unprotected(row)
+        return
     if not row.records:
         return
     say("")
@@ -152,6 +176,27 @@ def show_lineage(row: LineageStatus, together: Sequence[str]) -> None:
     say(f"Epsilon at delta {delta}: what each would know alone. Spellings of one name are one.")
     if together:
         _say_joint(joint(row, together), delta)
+
+
+def _show_unprotected(row: LineageStatus) -> None:
+    """Show the releases of a lineage without a guarantee: what ran, for whom, and no number."""
+    say("")
+    shown = row.records[-SHOWN:]
+    show_table(
+        ("date", "release", "recipient", "state", "guarantee"),
+        [
+            (
+                record.created[:10],
+                short(record.release, 30),
+                short(record.recipient or UNNAMED, 30),
+                record.state.value,
+                "none",
+            )
+            for record in shown
+        ],
+    )
+    if len(shown) < len(row.records):
+        say(f"{len(row.records) - len(shown):,} earlier releases are not shown (--json has all).")
 
 
 def show_entries(entries: Sequence[Entry], *, lineage: bool) -> None:

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.auditing import MethodAudit, Plan, Report, Verdict, View, audit
+from dpsynth.auditing import AUDITED, MethodAudit, Plan, Report, Verdict, View, audit
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say, show_table, steps
 from dpsynth.privacy.budget import CEILING_DELTA, Budget
-from dpsynth.synth.registry import METHODS
 
 EXIT_CODES = {Verdict.CONSISTENT: 0, Verdict.REJECTED: 1, Verdict.INCONCLUSIVE: 6}
 _STYLES = {
@@ -63,7 +62,7 @@ def run_mechanism(
     """
     plan = Plan(
         budget=Budget.checked(epsilon, delta, CEILING_DELTA),
-        methods=tuple(dict.fromkeys(method or METHODS)),
+        methods=tuple(dict.fromkeys(method or AUDITED)),
         pair=pair,
         view=View.TABLE if black_box else View.TRANSCRIPT,
         runs=runs,

@@ -126,7 +126,11 @@ Certificates = Annotated[
 Crls = Annotated[list[Path] | None, typer.Option("--crl", help="For B-LT: their revocation lists.")]
 Roles = Annotated[
     list[str] | None,
-    typer.Option("--role", help="Who signs the certificate, in order: issuer, expert, dpo."),
+    typer.Option(
+        "--role",
+        help="Who signs the certificate, in order: issuer, expert, dpo. dpo=SHA256 for the one "
+        "certificate of that fingerprint.",
+    ),
 ]
 Paper = Annotated[
     str | None, typer.Option("--paper", help="Pages of the documents: a4 (default) or letter.")

@@ -19,6 +19,7 @@ from dpsynth.pipeline.required import refusals, unsupported
 from dpsynth.policy import load_policy, shipped_policies
 from dpsynth.policy.explain import sentences
 from dpsynth.signing.waiver import sign_waiver
+from dpsynth.synth import registry
 
 app = typer.Typer(help="Policies: what a release may spend and must show.", no_args_is_help=True)
 
@@ -101,7 +102,10 @@ def explain(
     met. Reads no data.
     """
     loaded = load_policy(policy)
-    settings = None if release is None else load_settings(release).checked()
+    settings = None
+    if release is not None:
+        settings = load_settings(release)
+        settings = settings.checked(protected=registry.find(settings.synthesizer).protected)
     unmet = unsupported(loaded)
     if settings is not None:
         budget, total, audit = declared_of(loaded, settings)

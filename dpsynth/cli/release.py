@@ -11,6 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import complain, emit_json, prompt, say, steps, warn
 from dpsynth.cli.declared import takes_release
+from dpsynth.evidence import ReleaseEvidence
 from dpsynth.pipeline import (
     Outcome,
     Plan,
@@ -22,6 +23,7 @@ from dpsynth.pipeline import (
 )
 from dpsynth.places import write_ledger
 from dpsynth.privacy.ledger import Ledger, ReleaseRecord
+from dpsynth.schema.spreadsheets import formula_columns
 
 _MANY_ROWS = 6
 
@@ -74,10 +76,14 @@ def execute(
     with opened() if opened else write_ledger(ledger) as book, steps(quiet=quiet) as progress:
         known = book.lineages()
         if not quiet and plan.settings.lineage not in known:
+            gets = (
+                f"gets a whole budget of epsilon {plan.terms.total.epsilon:g}"
+                if plan.protected
+                else "will hold releases without a guarantee"
+            )
             warn(
-                f"Lineage {plan.settings.lineage} is new and gets a whole budget of epsilon "
-                f"{plan.terms.total.epsilon:g}. If these people have a lineage already, stop and "
-                f"use it. Known: {', '.join(known) or 'none'}."
+                f"Lineage {plan.settings.lineage} is new and {gets}. If these people have a "
+                f"lineage already, stop and use it. Known: {', '.join(known) or 'none'}."
             )
         try:
             return run(plan, ledger=book, signer=signer, target=target, progress=progress)
@@ -107,15 +113,24 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         else None,
         "report": str(outcome.bundle / "internal" / "report.pdf"),
         "id": evidence["release.id"],
+        **_promised(evidence),
+        "rows": evidence["release.rows"],
+        "same_people": evidence["data.same_people"]["lineages"],
+        "failed_gates": failed_gates(outcome),
+        "ledger_head": {"seq": outcome.head.seq, "digest": outcome.head.digest},
+    }
+
+
+def _promised(evidence: ReleaseEvidence) -> dict[str, Any]:
+    """Return what was promised and paid, or that nothing was."""
+    if not evidence.protected:
+        return {"guarantee": "none", "reasons": evidence["unprotected.reasons"]}
+    return {
         "epsilon": evidence["guarantee.epsilon"],
         "delta": evidence["guarantee.delta"],
         "rho_charged": evidence["budget.charged_rho"],
         "rho_remaining": evidence["budget.remaining_rho"],
-        "rows": evidence["release.rows"],
         "warnings": evidence["data.warnings"],
-        "same_people": evidence["data.same_people"]["lineages"],
-        "failed_gates": failed_gates(outcome),
-        "ledger_head": {"seq": outcome.head.seq, "digest": outcome.head.digest},
     }
 
 
@@ -127,7 +142,7 @@ def failed_gates(outcome: Outcome) -> list[str]:
 def say_outcome(outcome: Outcome) -> None:
     """Tell a person what a release came to."""
     evidence = outcome.evidence
-    for warning in evidence["data.warnings"]:
+    for warning in evidence["data.warnings"] if evidence.protected else ():
         warn(f"Column {warning['column']} {warning['text']}")
     if evidence["data.same_people"]["text"]:
         warn(evidence["data.same_people"]["text"])
@@ -139,6 +154,9 @@ def say_outcome(outcome: Outcome) -> None:
         for title in failed_gates(outcome):
             say(f"  - {title}: not met; the internal report says why")
     say(f"  report       {outcome.bundle / 'internal' / 'report.pdf'} (internal)")
+    if not evidence.protected:
+        say("  guarantee    none: treat these rows as confidential", "bold red")
+        return
     say(
         f"  budget       rho {float(evidence['budget.charged_rho']):.6f} spent, "
         f"{float(evidence['budget.remaining_rho']):.6f} left for lineage "
@@ -148,15 +166,34 @@ def say_outcome(outcome: Outcome) -> None:
 
 def say_columns(plan: Plan) -> None:
     """Warn of columns that are not modelled, ignored or noisy, from declarations alone."""
+    if not plan.protected:
+        warn(
+            f"The method {plan.settings.synthesizer} has no differential-privacy guarantee: the "
+            "release will say so, and its rows are to be treated as confidential."
+        )
     for treatment in plan.codec.treatments:
         if treatment.treatment != "modelled":
             how = treatment.treatment.replace("_", " ")
             warn(f"Column {treatment.column} is {how}: {treatment.reason}")
-    if plan.unit.max_rows >= _MANY_ROWS:
+    if plan.protected and plan.unit.max_rows >= _MANY_ROWS:
         warn(
             f"Up to {plan.unit.max_rows} rows of one {plan.unit.name} are kept, so the noise is "
             f"{plan.unit.max_rows} times that of one row. Fewer rows often give better data: "
             "try --max-rows-per-unit 2 or 3. Choose without looking at the rows."
         )
+    for column in formulas_of(plan):
+        warn(
+            f"Column {column} declares a text that spreadsheet programs may run as a formula (it "
+            "begins with =, +, - or @). It is written as declared. Hand over Parquet (--format "
+            "parquet), or tell the recipient to import all columns as text."
+        )
     for column in plan.extra_columns:
         warn(f"Column {column} is in the file but not in the dictionary; it is ignored.")
+
+
+def formulas_of(plan: Plan) -> tuple[str, ...]:
+    """Return the columns of CSV output whose declared texts may run where it is opened."""
+    if plan.format != "csv":
+        return ()
+    left_out = {t.column for t in plan.codec.treatments if t.treatment == "left_out"}
+    return tuple(name for name in formula_columns(plan.dictionary) if name not in left_out)

@@ -11,11 +11,13 @@ from dpsynth.evidence.facts import (
 )
 from dpsynth.evidence.fields import FIELDS, PREDICATE_TYPE, SCHEMA_VERSION, Field
 from dpsynth.evidence.schema import evidence_schema, fields_table
+from dpsynth.evidence.unprotected import UNPROTECTED, fields_of, is_protected
 
 __all__ = [
     "FIELDS",
     "PREDICATE_TYPE",
     "SCHEMA_VERSION",
+    "UNPROTECTED",
     "EvidenceBuilder",
     "Fact",
     "Field",
@@ -23,7 +25,9 @@ __all__ = [
     "PublicFact",
     "ReleaseEvidence",
     "evidence_schema",
+    "fields_of",
     "fields_table",
+    "is_protected",
     "public_evidence",
     "release_evidence",
 ]

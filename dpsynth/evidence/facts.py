@@ -15,8 +15,9 @@ from typing import Any, Generic, TypeVar
 import rfc8785
 
 from dpsynth.errors import DisclosureError
-from dpsynth.evidence.fields import FIELDS, SCHEMA_VERSION
+from dpsynth.evidence.fields import SCHEMA_VERSION
 from dpsynth.evidence.shapes import fault
+from dpsynth.evidence.unprotected import SECTION, fields_of, is_protected
 from dpsynth.results import Disclosure
 
 
@@ -71,6 +72,11 @@ class _Facts(Generic[F]):
         """Return the whole fact of a field."""
         return self._facts[name]
 
+    @property
+    def protected(self) -> bool:
+        """Whether this is evidence of a release with a guarantee."""
+        return not any(name.startswith(f"{SECTION}.") for name in self._facts)
+
     def predicate(self) -> dict[str, Any]:
         """Return the nested JSON tree: section -> key -> {value, provenance, ledger_ref}."""
         tree: dict[str, Any] = {"schemaVersion": SCHEMA_VERSION}
@@ -93,13 +99,14 @@ class ReleaseEvidence(_Facts[Fact]):
 
     def public(self) -> PublicEvidence:
         """Return the public part: fields declared public, each re-checked by type."""
+        declared = fields_of(protected=self.protected)
         return PublicEvidence(
             {
                 name: PublicFact(
                     value=fact.value, disclosure=fact.disclosure, ledger_seq=fact.ledger_seq
                 )
                 for name, fact in self._facts.items()
-                if FIELDS[name].public
+                if declared[name].public
             }
         )
 
@@ -112,13 +119,15 @@ def public_evidence(tree: Mapping[str, Any]) -> PublicEvidence:
     Raises:
         DisclosureError: A public field holds a raw value.
     """
-    names = [name for name, field in FIELDS.items() if field.public]
+    declared = fields_of(protected=is_protected(tree))
+    names = [name for name, field in declared.items() if field.public]
     return PublicEvidence({name: PublicFact(**_read(tree, name)) for name in names})
 
 
 def release_evidence(tree: Mapping[str, Any]) -> ReleaseEvidence:
     """Read the predicate of internal evidence that is valid against its schema, as above."""
-    return ReleaseEvidence({name: Fact(**_read(tree, name)) for name in FIELDS})
+    names = fields_of(protected=is_protected(tree))
+    return ReleaseEvidence({name: Fact(**_read(tree, name)) for name in names})
 
 
 def _read(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -132,10 +141,15 @@ def _read(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 class EvidenceBuilder:
-    """Collects facts during a run; refuses unknown fields, wrong classes and wrong shapes."""
+    """Collects facts during a run; refuses unknown fields, wrong classes and wrong shapes.
 
-    def __init__(self) -> None:
+    Args:
+        protected: Whether the release has a guarantee: decides which fields there are.
+    """
+
+    def __init__(self, *, protected: bool = True) -> None:
         self._facts: dict[str, Fact] = {}
+        self._fields = fields_of(protected=protected)
 
     def add(
         self, name: str, value: Any, disclosure: Disclosure, *, ledger_seq: int | None = None
@@ -146,19 +160,19 @@ class EvidenceBuilder:
             DisclosureError: The field is unknown or set twice, its class is not allowed, or its
                 value is not of the declared shape.
         """
-        if name not in FIELDS:
+        if name not in self._fields:
             raise DisclosureError(f"Evidence has no field {name!r}.")
         if name in self._facts:
             raise DisclosureError(f"Evidence field {name!r} is set twice.")
-        if disclosure not in FIELDS[name].allowed:
+        if disclosure not in self._fields[name].allowed:
             raise DisclosureError(f"Evidence field {name!r} may not be {disclosure.value}.")
-        if found := fault(FIELDS[name].shape, value, name):
+        if found := fault(self._fields[name].shape, value, name):
             raise DisclosureError(f"Evidence is not built as declared: {found}.")
         self._facts[name] = Fact(value=value, disclosure=disclosure, ledger_seq=ledger_seq)
 
     def build(self) -> ReleaseEvidence:
         """Return the evidence in declared order; every field must have been set."""
-        missing = [name for name in FIELDS if name not in self._facts]
+        missing = [name for name in self._fields if name not in self._facts]
         if missing:
             raise DisclosureError(f"Evidence lacks {', '.join(missing)}.")
-        return ReleaseEvidence({name: self._facts[name] for name in FIELDS})
+        return ReleaseEvidence({name: self._facts[name] for name in self._fields})

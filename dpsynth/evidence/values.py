@@ -48,6 +48,9 @@ CALL = record(
         "noise_multiplier": DECIMAL,
         "steps": COUNT,
         "order": DECIMAL,
+        "program": NAME,
+        "version": NAME,
+        "row_rho": DECIMAL,
     },
 )
 STEPS = record(
@@ -210,6 +213,7 @@ WAIVER = record(
         "sha256": SHA256,
     }
 )
+PACKAGE = record({"name": NAME, "version": NAME, "needs": list_of(NAME)})
 CODE = record({"register_sha256": SHA256, "code_sha256": SHA256})
 INTERVALS = record(
     {

@@ -1,7 +1,8 @@
 """One release from declared settings to a signed bundle, and the plan that prices it."""
 
 from dpsynth.pipeline.folder import check_target
-from dpsynth.pipeline.prepare import Plan, load_release_signer, prepare
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
 

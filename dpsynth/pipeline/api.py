@@ -22,7 +22,7 @@ from dpsynth.pipeline.folder import check_target
 from dpsynth.pipeline.prepare import load_release_signer, prepare
 from dpsynth.pipeline.run import Outcome, run
 from dpsynth.pipeline.settings import ReleaseSettings, load_settings
-from dpsynth.pipeline.steps import fit_model, open_table, reserved
+from dpsynth.pipeline.steps import fit_model, open_table, reserved, unlike_lineages
 from dpsynth.pipeline.wording import same_people
 from dpsynth.places import write_ledger
 from dpsynth.schema.codec import Codec
@@ -235,7 +235,14 @@ class Synthesizer:
             write_ledger(self._ledger) as book,
             reserved(plan, book) as reservation,
         ):
-            data = open_table(plan, reservation, _silent, holdout=0.0, people=book.people())
+            data = open_table(
+                plan,
+                reservation,
+                _silent,
+                holdout=0.0,
+                people=book.people(),
+                unlike=unlike_lineages(plan, book),
+            )
             if data.people.lineages:
                 warnings.warn(same_people(data.people.lineages), stacklevel=2)
             plan, data, _, charged = discover_domains(plan, data, reservation, _silent)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import platform
 from dataclasses import asdict
-from datetime import datetime
 from fractions import Fraction
-from importlib.metadata import version
-from typing import Any
 
 from dpsynth.evidence import EvidenceBuilder, ReleaseEvidence
-from dpsynth.pipeline import published, wording
+from dpsynth.pipeline import wording
+from dpsynth.pipeline.collect_noise import noise_facts
+from dpsynth.pipeline.collect_unprotected import unprotected_facts
+from dpsynth.pipeline.declared import columns, declare
 from dpsynth.pipeline.examine import group_rows
 from dpsynth.pipeline.promise import (
     charged_epsilons,
@@ -24,77 +22,50 @@ from dpsynth.pipeline.state import Run
 from dpsynth.privacy.accountant import Loss, total_loss
 from dpsynth.privacy.meaning import beliefs
 from dpsynth.privacy.numbers import float_down, float_up
-from dpsynth.reports import claims
-from dpsynth.reports.from_evidence import renderer
 from dpsynth.results import (
     FALSE_POSITIVE_RATES,
     Disclosure,
-    Status,
     decimal_string,
     plain,
     rounded_up,
 )
 from dpsynth.synth import registry
-from dpsynth.synth.api import HalfWidth
-from dpsynth.synth.uncertainty import LEVEL
 
 DECLARED, DP, POST, RAW = Disclosure.DECLARED, Disclosure.DP, Disclosure.POST, Disclosure.RAW
 
-_PACKAGES = ("dpsynth", "opendp", "dp-accounting", "numpy", "scipy", "numba", "pyarrow",
-             "scikit-learn", "pyHanko", "cryptography")  # fmt: skip
-_WARNING_SIGMAS = 6.0
 GROUPS = (2, 5)  #: sizes of groups whose privacy loss is stated
-MOST_TABLES = 40  #: measured tables whose noise the evidence lists
 
 
 def collect(run: Run) -> ReleaseEvidence:
     """Return the whole evidence of a run."""
-    builder = EvidenceBuilder()
-    for section in (_release, _guarantee, _budget, _accounting, _data, _method, _tests, _context):
+    builder = EvidenceBuilder(protected=run.plan.protected)
+    declare(builder, run.plan, issuer=run.issuer, created=run.created)
+    promised = (
+        (_guarantee, _budget, _accounting, noise_facts)
+        if run.plan.protected
+        else (unprotected_facts,)
+    )
+    for section in (_release, *promised, _data, _method, _tests, _ledger):
         section(builder, run)
     return builder.build()
 
 
-def review_by(created: datetime, months: int) -> str:
-    """Return the ISO date `months` after a time, on the same day or the 28th."""
-    month = created.month - 1 + months
-    return f"{created.year + month // 12:04d}-{month % 12 + 1:02d}-{min(created.day, 28):02d}"
-
-
 def _release(b: EvidenceBuilder, run: Run) -> None:
-    plan, settings = run.plan, run.plan.settings
     created = run.created.isoformat().replace("+00:00", "Z")
     identity = hashlib.sha256(
-        f"{run.standing.head.digest}|{settings.name}|{created}".encode()
+        f"{run.standing.head.digest}|{run.plan.settings.name}|{created}".encode()
     ).hexdigest()
     b.add("release.id", f"DPS-{run.created.year}-{identity[:10].upper()}", POST)
-    b.add("release.name", settings.name, DECLARED)
-    b.add("release.title", plan.dictionary.title, DECLARED)
     b.add("release.status", "released" if run.verdict.passed else "refused", RAW)
-    b.add("release.issuer", run.issuer, DECLARED)
-    b.add("release.created", created, DECLARED)
-    b.add("release.review_by", review_by(run.created, plan.policy.review_months), DECLARED)
-    b.add("release.purpose", settings.purpose, DECLARED)
-    b.add(
-        "release.recipient",
-        {"name": settings.recipient, "jurisdiction": settings.jurisdiction},
-        DECLARED,
-    )
-    b.add("release.origin", settings.origin, DECLARED)
     b.add("release.rows", int(run.fitted.codes.shape[0]), POST)
     b.add("release.columns", len(run.fitted.text.column_names), POST)
-    b.add("release.dpsynth_version", version("dpsynth"), DECLARED)
     b.add("files.synthetic", [dict(file) for file in run.files], POST)
 
 
 def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     plan = run.plan
     eps, delta, rho = plan.budget.epsilon, plan.budget.delta, plan.price.rho
-    assurance = registry.assurance_class(plan.settings.synthesizer)
-    b.add("guarantee.relation", plan.unit.relation.value, DECLARED)
-    b.add("guarantee.unit", plan.unit.name, DECLARED)
-    b.add("guarantee.unit_column", plan.unit.column, DECLARED)
-    b.add("guarantee.max_rows_per_unit", plan.unit.max_rows, DECLARED)
+    assurance = registry.find(plan.settings.synthesizer).assurance
     b.add("guarantee.epsilon", decimal_string(eps), DECLARED)
     b.add("guarantee.delta", decimal_string(delta), DECLARED)
     b.add("guarantee.rho", decimal_string(rho), POST)
@@ -143,7 +114,6 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     spent = status.spent_rho - own.spent_rho
     after = spent + charged.rho
     total = Fraction(terms.total_rho)
-    b.add("budget.lineage", plan.settings.lineage, DECLARED)
     b.add("budget.total_epsilon", decimal_string(terms.total.epsilon), DECLARED)
     b.add("budget.total_delta", decimal_string(terms.total.delta), DECLARED)
     b.add("budget.total_rho", decimal_string(terms.total_rho), DECLARED)
@@ -176,16 +146,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _accounting(b: EvidenceBuilder, run: Run) -> None:
-    sampled = run.plan.price.sampled
     _, readings = charged_epsilons(run.plan, [event for _, event in run.charged])
-    b.add("accounting.method", wording.accounting(sampled=sampled is not None), DECLARED)
-    b.add(
-        "accounting.sampled",
-        None
-        if sampled is None
-        else {"order": decimal_string(run.plan.terms.order), **sampled.to_json()},
-        DECLARED,
-    )
     b.add(
         "accounting.cross_check",
         [{"accountant": name, "epsilon": decimal_string(value)} for name, value in readings],
@@ -199,47 +160,7 @@ def _accounting(b: EvidenceBuilder, run: Run) -> None:
 
 
 def _data(b: EvidenceBuilder, run: Run) -> None:
-    plan = run.plan
-    treatment = {t.column: t for t in plan.codec.treatments}
-    b.add("data.codebook", plan.dictionary.codebook, DECLARED)
-    b.add(
-        "data.columns",
-        [
-            {
-                "name": column.name,
-                "kind": column.kind.value,
-                "role": column.role.value,
-                "meaning": column.meaning,
-                "domain": wording.domain_words(column),
-                "domain_source": column.domain_source,
-                "missing": list(column.missing),
-                "special": list(column.special),
-                "format": wording.date_format(column),
-                "treatment": treatment[column.name].treatment,
-                "reason": treatment[column.name].reason,
-            }
-            for column in plan.dictionary.columns
-        ],
-        POST if run.discovered else DECLARED,
-    )
-    b.add(
-        "data.discovered",
-        [
-            {
-                "column": found.column,
-                "found": found.found,
-                "sigma": found.sigma,
-                "threshold": found.threshold,
-                "rho": decimal_string(found.rho),
-                "delta": decimal_string(found.delta),
-                "seq": found.ledger_seq,
-            }
-            for found in run.discovered
-        ],
-        DP if run.discovered else DECLARED,
-    )
-    b.add("data.unprotected", wording.unprotected(plan.unit), DECLARED)
-    b.add("data.warnings", noisy_warnings(run), POST)
+    b.add("data.columns", columns(run.plan), POST if run.discovered else DECLARED)
     b.add("data.raw_counts", dict(run.data.counts), RAW)
     seen = run.data.people
     b.add(
@@ -254,56 +175,23 @@ def _data(b: EvidenceBuilder, run: Run) -> None:
     )
 
 
-def noisy_warnings(run: Run) -> list[dict[str, str]]:
-    """Name the columns whose noisy out-of-domain count stands clearly above its noise.
-
-    A function of noisy counts only, so one person changes the chance of a warning by no more than
-    the guarantee allows. The threshold of six standard deviations and one row in a hundred keeps
-    chance warnings below one in a million runs.
-    """
-    found = []
-    for name, count, sigma in run.fitted.model.out_of_domain_counts():
-        if count > max(_WARNING_SIGMAS * sigma, 0.01 * run.fitted.model.total):
-            found.append(
-                {
-                    "column": name,
-                    "text": "holds values that its dictionary does not declare; they share one "
-                    "out-of-domain bucket. Extend the dictionary from the codebook if they mean "
-                    "something; numbers need a decimal point and no thousands separator.",
-                }
-            )
-    return found
-
-
 def _method(b: EvidenceBuilder, run: Run) -> None:
     plan, fitted = run.plan, run.fitted
-    b.add("synthesizer.name", plan.settings.synthesizer, DECLARED)
     b.add("synthesizer.fitted", fitted.model.method, POST)
-    b.add("synthesizer.options", dict(plan.synthesizer.options()), DECLARED)
-    b.add("synthesizer.plan", [stage.to_json() for stage in plan.stages], DECLARED)
     b.add("synthesizer.self_test", [plain(asdict(check)) for check in fitted.checks], POST)
-    b.add("fitness.measured_error", _measured_error(run), DP if run.published else DECLARED)
-    b.add("fitness.expected_error", [plain(dict(e)) for e in fitted.model.errors()], POST)
-    b.add("fitness.intervals", _intervals(run), POST)
-    b.add(
-        "fitness.poor_uses",
-        wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share),
-        POST,
+    uses = (
+        wording.poor_uses(plan.unit, plan.codec.treatments, fitted.model.noise_share)
+        if plan.protected
+        else wording.unprotected_uses(plan.unit, plan.codec.treatments)
     )
+    b.add("fitness.poor_uses", uses, POST)
     b.add("fitness.constraints", [dict(c) for c in run.examined.constraints], POST)
 
 
 def _tests(b: EvidenceBuilder, run: Run) -> None:
-    audit = run.plan.audit
-    b.add("audit.status", {"status": audit.status.value, "text": audit.text}, DECLARED)
-    b.add("attacks.profile", run.plan.settings.attacks, DECLARED)
     b.add("attacks.results", [plain(asdict(r)) for r in run.examined.attacks], RAW)
     b.add("fidelity.results", [plain(asdict(r)) for r in run.examined.fidelity], RAW)
     b.add("fidelity.groups", group_rows(run.plan.codec, run.examined.groups), RAW)
-    b.add("policy.name", run.plan.policy.name, DECLARED)
-    b.add("policy.sha256", run.plan.policy.digest, DECLARED)
-    b.add("policy.terms", _policy_terms(run), DECLARED)
-    b.add("policy.waivers", [waiver.to_json() for waiver in run.plan.waivers], DECLARED)
     b.add("policy.gates", [plain(asdict(gate)) for gate in run.verdict.outcomes], RAW)
     b.add(
         "policy.verdict",
@@ -315,80 +203,13 @@ def _tests(b: EvidenceBuilder, run: Run) -> None:
     )
 
 
-def _policy_terms(run: Run) -> dict[str, Any]:
-    """Return what the policy asks beside its gates, and the files that it was composed from."""
-    policy = run.plan.policy
-    months = policy.retention_months
-    return {
-        "files": [{"name": file.name, "sha256": file.sha256} for file in policy.files],
-        **{key: list(policy.required(key)) for key in ("sections", "attacks", "audits", "signers")},
-        "retain_until": None if months is None else review_by(run.created, months),
-    }
-
-
-def _context(b: EvidenceBuilder, run: Run) -> None:
+def _ledger(b: EvidenceBuilder, run: Run) -> None:
     standing = run.standing
     b.add("ledger.id", standing.ledger_id, POST)
     b.add("ledger.public_key", standing.public_key, POST)
     b.add("ledger.head_seq", standing.head.seq, POST)
     b.add("ledger.head_digest", standing.head.digest, POST)
     b.add("ledger.entries", [entry.summary() for entry in standing.entries], RAW)
-    versions = {name: version(name) for name in _PACKAGES} | renderer()
-    b.add("environment.versions", {"python": platform.python_version(), **versions}, DECLARED)
-    b.add("environment.code", claims.digests(), DECLARED)
-    sampled = run.plan.price.sampled is not None
-    b.add("environment.entropy", wording.entropy(sampled=sampled), DECLARED)
-    hazards = wording.hazards(run.plan.audit.status, sampled=sampled)
-    b.add("hazards.items", hazards, DECLARED)
-
-
-def _measured_error(run: Run) -> dict[str, Any]:
-    """Return the error that was measured for publication, or that none was."""
-    if run.published is None:
-        return {
-            "status": Status.NOT_RUN.value,
-            "reason": "No share of the budget was set aside for it.",
-        }
-    return {
-        "status": Status.OK.value,
-        "reason": "",
-        "level": published.LEVEL,
-        "share": run.plan.settings.fidelity_share,
-        "means": [
-            {
-                "ways": mean.ways,
-                "tables": mean.tables,
-                "value": round(mean.value, 6),
-                "half_width": rounded_up(mean.half_width),
-                "seq": mean.ledger_seq,
-            }
-            for mean in run.published.means
-        ],
-        "columns": [[name, round(value, 6)] for name, value in run.published.columns],
-        "column_half_width": rounded_up(run.published.column_half_width),
-    }
-
-
-def _intervals(run: Run) -> dict[str, Any]:
-    """Return half of the interval of one count of each column and of the first tables."""
-    found = run.fitted.model.half_widths(run.plan.codec.coarse)
-    tables = [width for width in found if len(width.attributes) > 1]
-    return {
-        "level": LEVEL,
-        "columns": [_width(width) for width in found if len(width.attributes) == 1],
-        "tables": [_width(width) for width in tables[:MOST_TABLES]],
-        "more_tables": len(tables[MOST_TABLES:]),
-    }
-
-
-def _width(width: HalfWidth) -> dict[str, Any]:
-    """Return half of an interval, rounded up."""
-    return {
-        "attributes": list(width.attributes),
-        "cells": width.cells,
-        "rows": math.ceil(10.0 * width.rows) / 10.0,
-        "share": rounded_up(width.share),
-    }
 
 
 def _charged(run: Run) -> Loss:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from dpsynth.pipeline.examine import Progress
-from dpsynth.pipeline.prepare import Plan, synthesizer_for
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.prepare import synthesizer_for
 from dpsynth.pipeline.state import OpenData
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Charged

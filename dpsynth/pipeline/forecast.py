@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.price import Price
 from dpsynth.pipeline.promise import lineage_epsilon
 from dpsynth.privacy.budget import MAX_EPSILON, Budget

@@ -19,6 +19,7 @@ from pathlib import Path
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.pipeline.package import seal
 from dpsynth.reports.sign import renew_archive, sign_pdf
+from dpsynth.signing.chain import fingerprint
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Assurance, Level
 from dpsynth.signing.manifest import MANIFEST, STAMPS, sha256
@@ -62,7 +63,8 @@ def countersign(
         The roles that have still to sign.
 
     Raises:
-        InputError: It is not this role's turn, or something in the bundle does not hold.
+        InputError: It is not this role's turn, another certificate was declared for it, or
+            something in the bundle does not hold.
     """
     folder = bundle / PUBLIC.folder if (bundle / PUBLIC.folder).is_dir() else bundle
     path = folder / PUBLIC.document
@@ -72,6 +74,14 @@ def countersign(
         if not waiting or waiting[0] is not role:
             whose = f"It is the turn of the {waiting[0].words}" if waiting else "Everybody signed"
             raise InputError(f"{whose}; the {role.words} cannot sign now.", where=str(path))
+        if part.pinned.get(role, fingerprint(signer.certificate)) != fingerprint(
+            signer.certificate
+        ):
+            raise InputError(
+                f"is not the certificate that the issuer declared for the {role.words}.",
+                where="--key",
+                fix="Sign with the declared one. Whoever changes it needs a new release.",
+            )
         if assurance.level is not part.level:
             raise InputError(
                 f"The issuer declared level {part.level}, not {assurance.level}.",

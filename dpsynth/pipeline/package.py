@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.evidence import PREDICATE_TYPE, ReleaseEvidence
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.state import Fitted
 from dpsynth.reports.from_evidence import certificate_pdf, report_pdf
 from dpsynth.reports.pdf import Rendered
-from dpsynth.reports.sheets import SHEETS
+from dpsynth.reports.sheets import INTERNAL_SHEETS, sheets_of
 from dpsynth.reports.sign import sign_pdf
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.declared import ColumnDomain, Dictionary
@@ -85,7 +85,8 @@ def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Si
     public = folder / "public"
     shown, roles = evidence.public(), plan.signatures.roles
     rendered = certificate_pdf(shown, roles=roles, paper=plan.signatures.paper)
-    if rendered.pages != CERTIFICATE_PAGES:
+    least = CERTIFICATE_PAGES if plan.protected else 1  # without a guarantee there is less to say
+    if not least <= rendered.pages <= CERTIFICATE_PAGES:
         raise SelfTestError(
             f"The certificate has {rendered.pages} pages and not {CERTIFICATE_PAGES}.",
             fix="Shorten titles, purpose or recipient. The budget stays spent.",
@@ -96,9 +97,9 @@ def write_public(folder: Path, evidence: ReleaseEvidence, plan: Plan, signer: Si
     subjects["certificate.unsigned.pdf"] = hashlib.sha256(rendered.pdf).hexdigest()
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, shown.predicate()), signer)
     (public / "evidence.dsse.json").write_bytes(envelope)
-    for name, made in SHEETS.items():
+    for name, made in sheets_of(protected=plan.protected).items():
         (public / name).write_text(made(shown), encoding="utf-8")
-    return _write_manifest(public, evidence, plan, signer, _signatures(plan, roles))
+    return _write_manifest(public, evidence, plan, signer, _signatures(plan, public=True))
 
 
 def write_internal(
@@ -109,7 +110,7 @@ def write_internal(
     signer: Signer,
     public_manifest: str | None,
 ) -> str:
-    """Write the internal report, all evidence, the model and their manifest.
+    """Write the internal report, all evidence, plain sheets, the model and their manifest.
 
     Returns:
         The SHA-256 of the manifest, for the ledger.
@@ -127,8 +128,10 @@ def write_internal(
     subjects = {"report.unsigned.pdf": hashlib.sha256(rendered.pdf).hexdigest()}
     envelope = sign_envelope(statement(subjects, PREDICATE_TYPE, evidence.predicate()), signer)
     (internal / "evidence.dsse.json").write_bytes(envelope)
+    for name, made in INTERNAL_SHEETS.items():
+        (internal / name).write_text(made(evidence), encoding="utf-8")
     # The ledger keeps this manifest's digest for ever: the nonce makes it say nothing about rows.
-    extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, ISSUER_ONLY)}
+    extra: dict[str, Any] = {"nonce": secrets.token_hex(32), **_signatures(plan, public=False)}
     if public_manifest is not None:
         extra["public_manifest"] = public_manifest
     return _write_manifest(internal, evidence, plan, signer, extra)
@@ -157,15 +160,17 @@ def seal(name: str, identity: str, roles: Sequence[Role]) -> tuple[str, ...]:
     return lines if len(roles) == 1 else lines[:2]
 
 
-def _signatures(plan: Plan, roles: Sequence[Role]) -> dict[str, Any]:
+def _signatures(plan: Plan, *, public: bool) -> dict[str, Any]:
     """Return what a manifest says of its document: signatures, and the paper they stand on."""
-    return {
-        "signatures": {
-            "level": plan.signatures.assurance.level.value,
-            "paper": plan.signatures.paper,
-            "roles": [role.value for role in roles],
-        }
+    declared = plan.signatures
+    said: dict[str, Any] = {
+        "level": declared.assurance.level.value,
+        "paper": declared.paper,
+        "roles": [role.value for role in (declared.roles if public else ISSUER_ONLY)],
     }
+    if public and declared.pinned:
+        said["certificates"] = declared.pinned
+    return {"signatures": said}
 
 
 def _write_manifest(

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
-from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
-from dpsynth.pipeline.price import Price, own_delta
+from dpsynth.pipeline.audited import NO_AUDIT, TRAINER_AUDIT, AuditFact, read_audit
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.price import Price, own_delta, with_training
 from dpsynth.pipeline.required import refusals, waivers_of
 from dpsynth.pipeline.settings import ReleaseSettings
-from dpsynth.pipeline.signatures import DeclaredSignatures, declared_signatures
+from dpsynth.pipeline.signatures import declared_signatures
 from dpsynth.places import PASSPHRASE_VARIABLE, keys_folder
 from dpsynth.policy import Policy, Total, load_policy
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.events import ChargesEvents
-from dpsynth.privacy.ledger import Currency, LineageTerms
-from dpsynth.privacy.numbers import float_up
+from dpsynth.privacy.ledger import LineageTerms
+from dpsynth.privacy.meaning import Guarantee
 from dpsynth.privacy.targets import budget_for_hits
 from dpsynth.privacy.unit import PrivacyUnit, Relation
-from dpsynth.results import decimal_string
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import (
     CategoryDomain,
@@ -39,75 +35,13 @@ from dpsynth.schema.line import FINE_CELLS
 from dpsynth.schema.undeclared import open_columns
 from dpsynth.signing.keys import SCHEME, Signer, load_signer, read_passphrase
 from dpsynth.signing.token import load_token_signer
-from dpsynth.signing.waiver import Waiver
 from dpsynth.sources.files import open_source
 from dpsynth.sources.source import Source
-from dpsynth.sources.table import MarginalSource
 from dpsynth.synth import registry
 from dpsynth.synth.api import PlannedStage, Synthesizer, Trains
 from dpsynth.synth.discovery import planned_stage
 
 ASSUMED_CATEGORIES = 100  #: size that a plan assumes of a column whose domain is still open
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A release that can run: declared, checked, priced; no row has been read."""
-
-    settings: ReleaseSettings
-    dictionary: Dictionary
-    codec: Codec
-    source: Source
-    extra_columns: tuple[str, ...]
-    policy: Policy
-    unit: PrivacyUnit
-    budget: Budget
-    price: Price
-    open_columns: tuple[Column, ...]
-    terms: LineageTerms
-    synthesizer: Synthesizer
-    stages: tuple[PlannedStage, ...]
-    audit: AuditFact
-    waivers: tuple[Waiver, ...]
-    signatures: DeclaredSignatures
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns that are read: modelled, to be discovered, and the one that names the unit."""
-        names = self.codec.columns_in(self.unit.column)
-        return (*names, *(c.name for c in self.open_columns if c.name not in names))
-
-    def stages_json(self) -> list[dict[str, str]]:
-        """Return the plan as the ledger keeps it."""
-        return [{"stage": s.stage, "rho": decimal_string(s.rho)} for s in self.stages]
-
-    @property
-    def currency(self) -> Currency:
-        """In what the events of the release add up."""
-        return Currency.ZCDP if self.price.sampled is None else Currency.RENYI
-
-    @property
-    def rest_rho(self) -> float:
-        """What the price leaves beside its steps on Poisson samples, in zCDP rho."""
-        sampled = self.price.sampled
-        steps = Fraction(0) if sampled is None else Fraction(sampled.rho(self.terms.order))
-        return float_up(Fraction(self.price.rho) - steps)
-
-    def curator(self, table: MarginalSource, reservation: ChargesEvents) -> Curator:
-        """Return the Curator of the fit."""
-        return Curator(
-            table,
-            reservation=reservation,
-            max_rows_per_unit=self.unit.max_rows,
-            rho=self.price.fit,
-            order=self.terms.order,
-            sampled=self.price.sampled,
-        )
-
-    @property
-    def format(self) -> str:
-        """Format of the synthetic file."""
-        return self.settings.format or self.source.format
 
 
 def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
@@ -121,7 +55,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         InputError: Something is missing, malformed or does not fit together.
         PolicyRefusal: The policy forbids what is asked.
     """
-    settings = settings.checked()
+    protected = registry.find(settings.synthesizer).protected
+    settings = settings.checked(protected=protected)
     if settings.dictionary is None:
         raise InputError("is not given.", where="data.dictionary (--dictionary)")
     dictionary = load_dictionary(settings.dictionary)
@@ -152,13 +87,7 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             where=str(settings.dictionary),
             fix="Declare the domain of at least one column.",
         )
-    opened = open_columns(dictionary) if settings.discovery_share else ()
-    price = Price.of(
-        budget,
-        opened,
-        discovery_share=settings.discovery_share,
-        fidelity_share=settings.fidelity_share,
-    )
+    opened = open_columns(dictionary) if settings.discovery_share and protected else ()
     synthesizer = synthesizer_for(settings, dictionary, codec)
     terms = LineageTerms.of(
         settings.lineage,
@@ -168,10 +97,18 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         recipient=_cap(policy.recipient_total),
         jurisdiction=_cap(policy.jurisdiction_total),
     )
-    if isinstance(synthesizer, Trains):
-        training = synthesizer.training(_planned_domain(codec, opened), price.fit)
-        price = price.trained(training, budget=budget, order=terms.order)
-    return Plan(
+    price = None
+    if budget is not None:
+        price = Price.of(
+            budget,
+            opened,
+            discovery_share=settings.discovery_share,
+            fidelity_share=settings.fidelity_share,
+        )
+        if isinstance(synthesizer, Trains):
+            domain = _planned_domain(codec, opened)
+            price = with_training(price, synthesizer, domain, budget=budget, order=terms.order)
+    plan = Plan(
         settings=settings,
         dictionary=dictionary,
         codec=codec,
@@ -179,8 +116,8 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         extra_columns=extra,
         policy=policy,
         unit=unit,
-        budget=budget,
-        price=price,
+        stated_budget=budget,
+        stated_price=price,
         open_columns=opened,
         terms=terms,
         synthesizer=synthesizer,
@@ -189,24 +126,44 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
         waivers=waivers,
         signatures=declared_signatures(settings),
     )
+    _check_risk(plan)
+    return plan
 
 
-def declared_of(policy: Policy, settings: ReleaseSettings) -> tuple[Budget, Budget, AuditFact]:
+def declared_of(
+    policy: Policy, settings: ReleaseSettings
+) -> tuple[Budget | None, Budget, AuditFact]:
     """Return budget, cap of a new lineage, and what a mechanism audit says, as declared.
 
+    There is no budget where the method has no guarantee.
+
     Raises:
-        InputError: One of them is missing or malformed.
+        InputError: One of them is missing or malformed, or an audit is named where nothing is
+            claimed.
         PolicyRefusal: The audit rejected the claim of the method.
     """
-    total = policy.lineage_total
+    total, protected = policy.lineage_total, registry.find(settings.synthesizer).protected
+    if settings.audit is not None and not protected:
+        raise InputError(
+            f"The method {settings.synthesizer} claims nothing that an audit could test.",
+            where="audit",
+            fix="Leave it out.",
+        )
     return (
-        _budget(settings),
+        _budget(settings) if protected else None,
         Budget.checked(
             total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
             total.delta if settings.total_delta is None else settings.total_delta,
         ),
-        NO_AUDIT if settings.audit is None else read_audit(settings.audit, settings.synthesizer),
+        _audit(settings),
     )
+
+
+def _audit(settings: ReleaseSettings) -> AuditFact:
+    """Return what an audit of the mechanism says, or why none is part of the release."""
+    if settings.audit is not None:
+        return read_audit(settings.audit, settings.synthesizer)
+    return TRAINER_AUDIT if registry.find(settings.synthesizer).trains else NO_AUDIT
 
 
 def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:
@@ -218,15 +175,17 @@ def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Co
     label = options.get("label", dictionary.label)
     if label in {column.name for column in open_columns(dictionary)}:
         options.pop("label", None)
-    elif label in codec.domain.names:
+    elif label in codec.domain.names and "label" in registry.find(settings.synthesizer).options:
         options["label"] = label
     return registry.make(settings.synthesizer, options)
 
 
 def _stages(
-    synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price
+    synthesizer: Synthesizer, codec: Codec, opened: Sequence[Column], price: Price | None
 ) -> tuple[PlannedStage, ...]:
     """Return everything that would be asked; open columns count with an assumed size."""
+    if price is None:
+        return synthesizer.plan(codec.domain, 0.0)
     domain = _planned_domain(codec, opened)
     stages = list(synthesizer.plan(domain, price.fit))
     if opened:
@@ -269,6 +228,31 @@ def _budget(settings: ReleaseSettings) -> Budget:
     return budget_for_hits(
         settings.max_hits_in_100 / 100, settings.false_alarms_in_100 / 100, delta
     )
+
+
+def _check_risk(plan: Plan) -> None:
+    """Refuse training that would not keep a declared attack risk.
+
+    The budget of a risk is worked out for zCDP (:func:`budget_for_hits`). Training of the same
+    epsilon at the same delta has another curve.
+    """
+    hits, alarms = plan.settings.max_hits_in_100, plan.settings.false_alarms_in_100
+    if plan.sampled is None or hits is None or alarms is None:
+        return
+    promise = Guarantee.of(
+        (),
+        rho=plan.price.rho,
+        delta_own=plan.price.discovery_delta,
+        fixed_plan=False,
+        sampled=(plan.sampled, plan.rest_rho),
+    )
+    found = promise.hit_rate(alarms / 100)
+    if found > hits / 100:
+        raise InputError(
+            f"Training at the epsilon of that risk allows {100 * found:.4g} hits in 100.",
+            where="privacy.max_hits_in_100",
+            fix="Declare epsilon and delta, or choose a method that is zCDP, such as mst.",
+        )
 
 
 def _check_encoding(dictionary: Dictionary, where: str) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from dpsynth.errors import InputError
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.privacy.sampled import SampledSteps, release_steps
 from dpsynth.schema.declared import Column, OpenDomain
-from dpsynth.synth.api import PlannedTraining
+from dpsynth.schema.domain import Domain
+from dpsynth.synth.api import PlannedTraining, Trains
 
 OWN_DELTA_SHARE = 0.1  #: of every delta, kept for mechanisms with a delta of their own
 DISCOVERY_DELTA_SHARE = 0.01  #: of delta: what one release may spend of it on finding categories
@@ -110,3 +112,31 @@ class Price:
             fit=float_down(Fraction(self.fit) - unused),
             sampled=steps,
         )
+
+
+def with_training(
+    price: Price, synthesizer: Trains, domain: Domain, *, budget: Budget, order: float
+) -> Price:
+    """Return a price with the noise of a method's training, which may leave less for the fit.
+
+    Args:
+        price: The price without it.
+        synthesizer: The method.
+        domain: The domain that the plan supposes.
+        budget: What a person declared for the release.
+        order: Renyi order of the lineage.
+
+    Raises:
+        InputError: No noise is enough, or with less the method would train in another way than was
+            reserved, which would be refused after the data was opened.
+    """
+    asked = synthesizer.training(domain, price.fit)
+    priced = price.trained(asked, budget=budget, order=order)
+    again = synthesizer.training(domain, priced.fit)
+    if (asked.sampling_rate, asked.steps) != (again.sampling_rate, again.steps):
+        raise InputError(
+            "plans training whose rate or number of steps follows its budget.",
+            where=f"synthesizer {synthesizer.name}",
+            fix="Let them follow from options.",
+        )
+    return priced

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.privacy import accountant
 from dpsynth.privacy.accountant import Loss
 from dpsynth.privacy.events import Event
@@ -29,13 +29,13 @@ def guarantee_of(plan: Plan, events: Sequence[Event]) -> Guarantee:
         plan: The release.
         events: What ran; none before it ran, which says a little less.
     """
-    sampled = plan.price.sampled
+    sampled = plan.sampled
     return Guarantee.of(
         events,
         rho=plan.price.rho,
         delta_own=plan.price.discovery_delta,
         # What is discovered decides how the rest of the budget is shared out.
-        fixed_plan=registry.fixed_plan(plan.settings.synthesizer) and not plan.open_columns,
+        fixed_plan=registry.find(plan.settings.synthesizer).fixed_plan and not plan.open_columns,
         sampled=None if sampled is None else (sampled, plan.rest_rho),
     )
 
@@ -48,8 +48,8 @@ def promised_epsilon(plan: Plan, delta: float) -> float:
         delta: The delta of the statement, the own delta of events included.
     """
     own = plan.price.discovery_delta
-    if plan.price.sampled is not None:
-        return plan.price.sampled.epsilon(plan.rest_rho, delta - own)
+    if plan.sampled is not None:
+        return plan.sampled.epsilon(plan.rest_rho, delta - own)
     return accountant.epsilon(Loss(rho=Fraction(plan.price.rho), delta=Fraction(own)), delta)
 
 
@@ -59,7 +59,7 @@ def charged_epsilons(plan: Plan, events: Sequence[Event]) -> tuple[float, list[t
     At the delta of the release. A run stops where accountants contradict each other.
     """
     delta = plan.budget.delta
-    if plan.price.sampled is not None:
+    if plan.sampled is not None:
         found = cross_check_sampled(events, delta)
         return found[0][1], found
     found = accountant.cross_check(accountant.total_loss(events), delta)
@@ -82,6 +82,6 @@ def lineage_epsilon(plan: Plan, status: LineageStatus | None, rho: Fraction) -> 
     At the best order while all of it is zCDP, else at the order that the lineage fixed.
     """
     terms = plan.terms if status is None else status.terms
-    renyi = plan.price.sampled is not None or (status is not None and status.renyi)
+    renyi = plan.sampled is not None or (status is not None and status.renyi)
     loss = Loss(rho=Fraction(float_up(rho)), order=terms.order if renyi else None)
     return accountant.epsilon(loss, terms.conversion_delta) if rho else 0.0

@@ -27,10 +27,13 @@ from numpy.typing import NDArray
 
 from dpsynth.attacks import Generator
 from dpsynth.attacks.generators import SHADOW_COLUMNS
-from dpsynth.pipeline.prepare import Plan, synthesizer_for
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.prepare import synthesizer_for
 from dpsynth.privacy.curator import Curator
+from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.sampled import SampledSteps
+from dpsynth.privacy.unprotected import UnprotectedCurator
 from dpsynth.schema.declared import Dictionary, Role
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.inside import Dependency
@@ -51,7 +54,8 @@ class Replica:
         domain: The columns, with their structural zeros.
         dependencies: Columns that others determine.
         max_rows_per_unit: Sensitivity of every count, c.
-        rho: What the Curator may spend, in zCDP rho or at `order`.
+        rho: What the Curator may spend, in zCDP rho or at `order`; None where the method has no
+            guarantee.
         order: Renyi order of the lineage.
         sampled: Steps on Poisson samples that were reserved, or None.
     """
@@ -60,7 +64,7 @@ class Replica:
     domain: Domain
     dependencies: tuple[Dependency, ...]
     max_rows_per_unit: int
-    rho: float
+    rho: float | None
     order: float | None = None
     sampled: SampledSteps | None = None
 
@@ -84,9 +88,9 @@ class Replica:
                 d for d in plan.codec.dependencies if {*d.determinant, d.dependent} <= set(names)
             ),
             max_rows_per_unit=plan.unit.max_rows,
-            rho=plan.price.fit,
+            rho=plan.price.fit if plan.protected else None,
             order=plan.terms.order,
-            sampled=plan.price.sampled,
+            sampled=plan.sampled,
         )
 
     def __call__(self, rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.int32]:
@@ -99,21 +103,36 @@ class Replica:
         Returns:
             Codes, shape (k, d); k follows from noisy counts.
         """
-        # Nothing that a Curator does looks at units: each row is its own, and the stamp says how
-        # many of them the caller gave one person.
+        # Counts do not look at units: each row is its own, and the stamp says how many of them the
+        # caller gave one person. Training does, so there a person has one row (generator_of).
         table = CodedTable.build(self.domain, rows.T).bounded(self.max_rows_per_unit, _NO_SECRET)
-        with Curator(
-            table,
-            reservation=MemoryReservation(self.rho),
-            max_rows_per_unit=self.max_rows_per_unit,
-            rho=self.rho,
-            order=self.order,
-            sampled=self.sampled,
-        ) as curator:
+        with self._curator(table) as curator:
             model = self.synthesizer.fit(curator)
         codes = model.sample(max(1, round(model.total)), seed=seed)
         hold(functions_of(model, self.dependencies), self.domain, codes)
         return codes
+
+    def _curator(self, table: CodedTable) -> Curator:
+        """Return the Curator of the replica."""
+        rows = self.max_rows_per_unit
+        if self.rho is None:
+            return UnprotectedCurator(table, reservation=_NoLedger(), max_rows_per_unit=rows)
+        return Curator(
+            table,
+            reservation=MemoryReservation(self.rho),
+            max_rows_per_unit=rows,
+            rho=self.rho,
+            order=self.order,
+            sampled=self.sampled,
+        )
+
+
+class _NoLedger:
+    """Where the programs of a replica without a guarantee are written down: nowhere."""
+
+    def record_unbounded(self, events: Sequence[UnboundedEvent]) -> int:
+        """Return a number."""
+        return len(events)
 
 
 def generator_of(plan: Plan) -> Generator:
@@ -131,7 +150,9 @@ def generator_of(plan: Plan) -> Generator:
         whole=lambda rows, seed: Replica.of(plan)(rows, seed),
         part=lambda rows, seed: Replica.of(plan, columns)(rows, seed),
         columns=columns,
-        rows_per_unit=plan.unit.max_rows,
+        # Rows come without units. A unit that trains is clipped whole, so several rows of one would
+        # be cut down one by one, which nobody claims; a unit of one row is what the claim covers.
+        rows_per_unit=1 if plan.sampled else plan.unit.max_rows,
     )
 
 

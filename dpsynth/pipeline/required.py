@@ -69,7 +69,7 @@ def refusals(
     policy: Policy,
     settings: ReleaseSettings,
     *,
-    budget: Budget,
+    budget: Budget | None,
     total: Budget,
     audit: AuditFact,
     now: datetime,
@@ -79,7 +79,7 @@ def refusals(
     Args:
         policy: Its policy.
         settings: What was declared.
-        budget: What it would spend.
+        budget: What it would spend; None where the method has no guarantee.
         total: Cap of its lineage.
         audit: What a mechanism audit says of its method.
         now: Time of the check, with a time zone.
@@ -87,11 +87,11 @@ def refusals(
     return (
         *unsupported(policy),
         *policy.request_refusals(
-            epsilon=budget.epsilon,
-            delta=budget.delta,
+            epsilon=None if budget is None else budget.epsilon,
+            delta=None if budget is None else budget.delta,
             total_epsilon=total.epsilon,
             total_delta=total.delta,
-            assurance_class=registry.assurance_class(settings.synthesizer),
+            assurance_class=registry.find(settings.synthesizer).assurance,
             attacks=settings.attacks,
             holdout=settings.holdout,
             today=now.astimezone(UTC).date(),
@@ -129,7 +129,7 @@ def _missing(policy: Policy, settings: ReleaseSettings, audit: AuditFact) -> lis
     texts["requirements.signers"] = [
         f"the {name} is not declared as a signer (sign.roles)"
         for name in policy.required("signers")
-        if name not in settings.roles
+        if name not in {text.partition("=")[0] for text in settings.roles}
     ]
     ran = attack_names(settings.attacks)
     texts["requirements.attacks"] = [

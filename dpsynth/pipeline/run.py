@@ -19,19 +19,27 @@ from dpsynth.attacks import CONTROLS, Claim
 from dpsynth.evidence import ReleaseEvidence
 from dpsynth.fidelity.constraints import reading_of, violation_rates
 from dpsynth.pipeline.collect import collect
+from dpsynth.pipeline.declared import check_declared
 from dpsynth.pipeline.discovering import discover_domains
 from dpsynth.pipeline.examine import Progress, Tables, attack_tables, measure_tables
 from dpsynth.pipeline.folder import assembling, publish
 from dpsynth.pipeline.package import write_internal, write_public, write_synthetic
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.promise import guarantee_of, promised_epsilon
 from dpsynth.pipeline.published import PublishedError, measure_error
 from dpsynth.pipeline.replica import generator_of
 from dpsynth.pipeline.required import ALL_RAN
 from dpsynth.pipeline.state import Examined, Fitted, OpenData, Run
-from dpsynth.pipeline.steps import draw, fit_model, open_table, reserved
+from dpsynth.pipeline.steps import (
+    draw,
+    fit_model,
+    fit_unprotected,
+    open_table,
+    reserved,
+    unlike_lineages,
+)
 from dpsynth.policy import Verdict
-from dpsynth.privacy.events import Charged
+from dpsynth.privacy.events import Charged, Unbounded
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
 from dpsynth.results import AttackVerdict, Result
 from dpsynth.signing.keys import Signer
@@ -69,9 +77,11 @@ def run(plan: Plan, *, ledger: Ledger, signer: Signer, target: Path, progress: P
         progress: Called with a short text before each step.
 
     Raises:
+        InputError: A declared value cannot become evidence; nothing was spent.
         BudgetError: The lineage cannot pay; nothing was spent.
         SpentError: Something stopped the run after the reservation; the budget is spent.
     """
+    check_declared(plan)
     plan.signatures.ask_authority()
     progress("Reserving the budget in the ledger")
     with reserved(plan, ledger) as reservation:
@@ -92,11 +102,20 @@ def _run_reserved(
     """Do everything that follows the reservation; whatever it raises, the budget is spent."""
     with assembling(target) as folder:
         data = open_table(
-            plan, reservation, progress, holdout=plan.settings.holdout, people=ledger.people()
+            plan,
+            reservation,
+            progress,
+            holdout=plan.settings.holdout,
+            people=ledger.people(),
+            unlike=unlike_lineages(plan, ledger),
         )
         plan, data, discovered, charged = discover_domains(plan, data, reservation, progress)
-        model, paid = fit_model(plan, data.train, reservation, progress)
-        charged += paid
+        unbounded: Unbounded = ()
+        if plan.protected:
+            model, paid = fit_model(plan, data.train, reservation, progress)
+            charged += paid
+        else:
+            model, unbounded = fit_unprotected(plan, data.train, reservation, progress)
         fitted = draw(plan, model, progress)
         published, paid = _publish_error(plan, data, fitted, reservation, progress)
         charged += paid
@@ -117,6 +136,7 @@ def _run_reserved(
                 issuer=signer.name,
                 created=created,
                 charged=charged,
+                unbounded=unbounded,
                 discovered=discovered,
                 fitted=fitted,
                 published=published,
@@ -151,7 +171,7 @@ def _publish_error(
     progress: Progress,
 ) -> tuple[PublishedError | None, Charged]:
     """Measure the error for publication; None where no share of the budget is set aside for it."""
-    if not plan.price.fidelity:
+    if not plan.protected or not plan.price.fidelity:
         return None, ()
     progress("Measuring the error for publication under the budget")
     return measure_error(
@@ -184,7 +204,7 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
             plan.codec,
             plan.dictionary,
             tables,
-            claim=_claim(plan),
+            claim=_claim(plan) if plan.protected else None,
             generator=generator_of(plan),
             profile=profile,
             seed=seed,

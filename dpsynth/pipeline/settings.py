@@ -76,7 +76,8 @@ class ReleaseSettings:
         level: PAdES level: B-B, B-T, B-LT or B-LTA; None takes B-T with an authority, else B-B.
         certificates: For B-LT and B-LTA: files of the issuers of signer and authority.
         crls: For B-LT and B-LTA: files of their revocation lists.
-        roles: Who signs the certificate, in order: the issuer, then expert or dpo.
+        roles: Who signs the certificate, in order: the issuer, then expert or dpo; "dpo=AB:CD:..."
+            with the SHA-256 fingerprint of the one certificate that may sign.
         paper: Size of the documents' pages: a4 or letter.
     """
 
@@ -120,19 +121,33 @@ class ReleaseSettings:
         """Return a copy where every change that is given replaces what the file says."""
         return replace(self, **{k: v for k, v in changes.items() if v is not None and v != []})
 
-    def checked(self) -> ReleaseSettings:
+    def checked(self, *, protected: bool = True) -> ReleaseSettings:
         """Return self if it is complete and well formed.
+
+        Args:
+            protected: Whether the method has a guarantee; without one no privacy loss may be given.
 
         Raises:
             InputError: Something is missing or malformed; says which key and option.
         """
-        for label, value in (
-            ("data.dictionary (--dictionary)", self.dictionary),
+        losses = (
             (
                 "privacy.epsilon (--epsilon)",
                 self.epsilon if self.max_hits_in_100 is None else self.max_hits_in_100,
             ),
             ("privacy.delta (--delta)", self.delta),
+        )
+        if not protected:
+            for label, value in losses:
+                if value is not None:
+                    raise InputError(
+                        f"is given, but the method {self.synthesizer} has no guarantee.",
+                        where=label,
+                        fix="Leave it out: no privacy loss can be stated for this method.",
+                    )
+        for label, value in (
+            ("data.dictionary (--dictionary)", self.dictionary),
+            *(losses if protected else ()),
             ("lineage (--lineage)", self.lineage),
             ("name (--name)", self.name),
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpsynth.errors import InputError
@@ -10,7 +11,7 @@ from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.reports.pdf import PAPERS
 from dpsynth.signing.keys import load_crls, load_roots
 from dpsynth.signing.levels import Assurance, assurance_of
-from dpsynth.signing.roles import Role, declared_roles
+from dpsynth.signing.roles import Role, declared_signers
 from dpsynth.signing.timestamp import request_token
 
 
@@ -20,13 +21,24 @@ class DeclaredSignatures:
 
     Attributes:
         assurance: Level, and what it needs.
-        roles: Who signs the certificate, in order; the internal report is the issuer's alone.
+        signers: Who signs the certificate, in order, and fingerprints of pinned certificates; the
+            internal report is the issuer's alone.
         paper: Size of the pages of both documents.
     """
 
     assurance: Assurance
-    roles: tuple[Role, ...]
+    signers: Mapping[Role, str]
     paper: str
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who signs the certificate, in order."""
+        return tuple(self.signers)
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """Fingerprint by role of those who must sign with one certificate, for the manifest."""
+        return {role.value: digits for role, digits in self.signers.items() if digits}
 
     def ask_authority(self) -> None:
         """Ask for one time stamp, so that an authority that is away is noticed before the budget.
@@ -53,6 +65,6 @@ def declared_signatures(settings: ReleaseSettings) -> DeclaredSignatures:
             load_roots(settings.certificates) if settings.certificates else (),
             load_crls(settings.crls),
         ),
-        roles=declared_roles(settings.roles),
+        signers=declared_signers(settings.roles),
         paper=settings.paper,
     )

@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.fidelity import GroupError
-from dpsynth.pipeline.prepare import Plan
+from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.published import PublishedError
 from dpsynth.policy import Verdict
-from dpsynth.privacy.events import Charged
+from dpsynth.privacy.events import Charged, Unbounded
 from dpsynth.privacy.ledger import Standing
 from dpsynth.results import AttackResult, FidelityResult, Status
 from dpsynth.sources.table import CodedTable
@@ -88,6 +88,7 @@ class Run:
     issuer: str
     created: datetime
     charged: Charged
+    unbounded: Unbounded
     discovered: tuple[Discovered, ...]
     fitted: Fitted
     published: PublishedError | None

@@ -27,23 +27,50 @@ _ACCOUNTING = (
     "accountants; the largest is reported."
 )
 _ACCOUNTING_SAMPLED = (
-    "Training steps on Poisson samples are bounded at many Renyi orders (Mironov, Talwar and Zhang "
-    "2019), everything else in zero-concentrated differential privacy (Bun and Steinke 2016). Both "
-    "are fixed before data is opened, so that their sum counts at its best order; the lineage adds "
-    "up at the one order that it fixed. Further accountants check the result."
+    "Training steps on Poisson samples count at many Renyi orders (Mironov, Talwar and Zhang "
+    "2019), all else in zero-concentrated differential privacy; both are fixed before data is "
+    "opened. The lineage adds up at one order."
 )
 _ENTROPY = (
     "OpenDP's discrete Gaussian, noisy-max and threshold mechanisms on integers, fed by a "
     "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
 _ENTROPY_SAMPLED = (
-    "Noise on gradients is a continuous Gaussian in floating point, and samples are drawn by "
-    "coins, both from the operating system's generator."
+    "OpenDP's discrete Gaussian on integers for counts; a continuous Gaussian in floating point "
+    "for gradients, and coins for samples. All are fed by the operating system; nobody can set a "
+    "seed."
 )
-_FLOATING_SAMPLED = (
-    "Counts get integer noise inside the measurement; gradients get floating-point noise, whose "
-    "last digits could tell more than the guarantee of idealised arithmetic says."
+#: How the hazards are met where gradients got the noise.
+_SAMPLED_HAZARDS = {
+    "Floating-point noise": (
+        "partly",
+        "Counts get integer noise inside the measurement; gradients get floating-point noise, "
+        "whose last digits could tell more than the guarantee of idealised arithmetic says.",
+    ),
+}
+_THIRD_PARTY_ENTROPY = (
+    "The noise of a third party's core: OpenDP's Gaussian mechanism in floating point, from a "
+    "cryptographic generator; what the core chooses is drawn from a Mersenne Twister whose whole "
+    "state the operating system seeds afresh for the run."
 )
+#: How the hazards are met where a third party's core drew the noise.
+_THIRD_PARTY_HAZARDS = {
+    "Floating-point noise": (
+        "accepted",
+        "A third party's core adds floating-point noise to counts; the price holds for idealised "
+        "arithmetic.",
+    ),
+    "Random number source": (
+        "partly",
+        "Noise comes from a cryptographic generator; choices come from one that is seeded by the "
+        "operating system and is not cryptographic.",
+    ),
+    "Selection and tuning": (
+        "partly",
+        "The core's choices are part of its price, which was argued from its source and is not "
+        "enforced call by call.",
+    ),
+}
 _HAZARDS = (
     ("Floating-point noise", "handled", "Noise is integer noise inside the measurement."),
     (
@@ -115,9 +142,11 @@ def assurance(letter: str, *, audited: bool) -> tuple[str, str]:
     """Return the assurance class as it is printed, and what it means.
 
     Args:
-        letter: Class of the method, A or B.
+        letter: Class of the method: A, B or N.
         audited: Whether a sharp enough audit of the mechanism is part of the release.
     """
+    if letter == "N":
+        return "N", "No differential-privacy guarantee: for comparison and tests only."
     if letter == "B":
         return "B", "Idealised arithmetic or a third-party core that could not be taken apart."
     if audited:
@@ -133,28 +162,37 @@ def accounting(*, sampled: bool) -> str:
     return _ACCOUNTING_SAMPLED if sampled else _ACCOUNTING
 
 
-def entropy(*, sampled: bool) -> str:
-    """Return where noise comes from; `sampled` says whether there is training on samples."""
-    return f"{_ENTROPY} {_ENTROPY_SAMPLED}" if sampled else _ENTROPY
+def entropy(*, sampled: bool = False, third_party: bool = False) -> str:
+    """Return where the noise of a release comes from.
+
+    Args:
+        sampled: Whether there is training on samples.
+        third_party: Whether a third party's core drew the noise of the fit.
+    """
+    if third_party:
+        return _THIRD_PARTY_ENTROPY
+    return _ENTROPY_SAMPLED if sampled else _ENTROPY
 
 
-def hazards(status: Status, *, sampled: bool) -> list[dict[str, str]]:
+def hazards(
+    status: Status, *, sampled: bool = False, third_party: bool = False
+) -> list[dict[str, str]]:
     """Return the hazards, with how each is met.
 
     Args:
         status: That of the mechanism audit.
         sampled: Whether there is training on samples, which has noise in floating point.
+        third_party: Whether a third party's core drew the noise of the fit.
     """
     audit = {
         Status.OK: ("partly", "An audit on made-up tables found nothing; it can only refute."),
         Status.INCONCLUSIVE: ("open", "The audit of the mechanism was inconclusive."),
         Status.NOT_RUN: ("open", "No empirical audit of the mechanism is part of this release."),
     }
-    listed = [*_HAZARDS[:-1], ("Implementation audit", *audit[status]), _HAZARDS[-1]]
-    found = [{"hazard": h, "status": s, "text": t} for h, s, t in listed]
-    if sampled:
-        found[0] |= {"status": "partly", "text": _FLOATING_SAMPLED}
-    return found
+    changed = _THIRD_PARTY_HAZARDS if third_party else _SAMPLED_HAZARDS if sampled else {}
+    met = [(name, *changed.get(name, (how, text))) for name, how, text in _HAZARDS]
+    listed = [*met[:-1], ("Implementation audit", *audit[status]), met[-1]]
+    return [{"hazard": h, "status": s, "text": t} for h, s, t in listed]
 
 
 def domain_words(column: Column) -> str:
@@ -225,6 +263,20 @@ def unprotected(unit: PrivacyUnit) -> list[str]:
 _SMALL_TABLE, _MOSTLY_NOISE = 0.02, 0.5
 
 
+def unprotected_uses(unit: PrivacyUnit, treatments: tuple[Treatment, ...]) -> list[str]:
+    """Return what data without a guarantee are not good for."""
+    uses = [
+        f"Anything that the confidential rows may not be used for: a {unit.name} may stand in "
+        "these rows, as it is or nearly so.",
+        "Publication, and recipients who may not see the confidential rows.",
+        "Figures that anybody relies on: nothing says how far they are from the real ones.",
+    ]
+    left_out = [t.column for t in treatments if t.treatment == "left_out"]
+    if left_out:
+        uses.append(f"Anything about columns that were left out: {', '.join(left_out)}.")
+    return uses
+
+
 def poor_uses(
     unit: PrivacyUnit, treatments: tuple[Treatment, ...], noise_share: float
 ) -> list[str]:
@@ -244,7 +296,7 @@ def poor_uses(
     elif noise_share > _SMALL_TABLE:
         uses.append(
             f"Fine detail: noise alone moves a column by about {100 * noise_share:.0f} % of the "
-            "rows. The table is small for this epsilon; trust large differences only."
+            "rows; trust large differences only."
         )
     uses += [
         "Decisions about a single person: no row was copied; one may match somebody by chance.",

@@ -132,8 +132,8 @@ class Policy:
     def request_refusals(
         self,
         *,
-        epsilon: float,
-        delta: float,
+        epsilon: float | None,
+        delta: float | None,
         total_epsilon: float,
         total_delta: float,
         assurance_class: str,
@@ -143,8 +143,9 @@ class Policy:
     ) -> tuple[Unmet, ...]:
         """Return every limit that a request does not keep; empty if it keeps all.
 
-        Epsilon and delta are this release's, the totals are the caps of its lineage, the assurance
-        class is the synthesizer's, and the holdout is the share of units sealed for the tests.
+        Epsilon and delta are this release's, None where it has no guarantee; the totals are the
+        caps of its lineage, the assurance class is the synthesizer's, and the holdout is the share
+        of units sealed for the tests.
         """
         total = self.lineage_total
         unmet = [
@@ -155,7 +156,7 @@ class Policy:
                 ("lineage_total", "the lineage's total epsilon", total_epsilon, total.epsilon),
                 ("lineage_total", "the lineage's total delta", total_delta, total.delta),
             )
-            if not asked <= limit
+            if asked is not None and not asked <= limit
         ]
         for key, what, asked in (
             ("assurance_classes", "assurance class", assurance_class),

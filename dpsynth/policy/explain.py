@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dpsynth.policy.declared import Policy, WaiverTerms
-from dpsynth.policy.gates import Gate, GateStatus, Severity
+from dpsynth.policy.gates import Gate, GateStatus, Severity, Side
 from dpsynth.policy.rules import LIMITS, REQUIREMENTS, Ground, Kind, Rule, grounds_json
 
 
@@ -80,14 +80,28 @@ def _rules(
 
 
 def _gate(gate: Gate) -> str:
-    missed = (
-        "refuses the release" if gate.severity is Severity.BLOCK else "is reported, refuses nothing"
-    )
+    blocks = gate.severity is Severity.BLOCK
     tolerant = gate.on_inconclusive is GateStatus.INCONCLUSIVE
     return (
-        f"{gate.title}: {gate.metric}, {gate.limit_text}. Otherwise it {missed}. "
+        f"{gate.title}. {'The release is refused' if blocks else 'The report names it'} "
+        f"{_missed(gate)} ({gate.metric}). "
         f"An inconclusive result {'is let pass' if tolerant else 'counts as missed'}."
     )
+
+
+def _missed(gate: Gate) -> str:
+    """Return when a gate is not kept, as a clause."""
+    limit = f"{gate.condition.replace('_', ' ')} {gate.limit}"
+    match gate.condition, gate.side:
+        case "verdict_not", _:
+            return f"if the test says “{gate.limit}”"
+        case "verdict_is", _:
+            return f"unless the test says “{gate.limit}”"
+        case "is_true", _:
+            return "unless that is so"
+        case _, Side.LOWER | Side.UPPER:
+            return f"unless the {gate.side} end of the interval is {limit}"
+    return f"unless the value is {limit}"
 
 
 def _waivers(terms: WaiverTerms | None) -> str:

@@ -125,6 +125,11 @@ def _bench(
     dictionary = load_dictionary(settings.dictionary)
     empty = pa.table({name: pa.array([], type=pa.string()) for name in dictionary.names})
     plan = prepare(settings, source=FrameSource(empty))
+    if not plan.protected:
+        raise InputError(
+            "has no guarantee, so there is nothing that neighbouring tables could refute.",
+            where=f"method {settings.synthesizer}",
+        )
     passphrase = secrets.token_hex(16).encode()
     keys = init_trial_authority(
         folder / "keys", organisation="dpsynth preflight", passphrase=passphrase, days=2

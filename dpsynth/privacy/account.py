@@ -7,15 +7,15 @@ or a charge that depends on one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dpsynth.errors import BudgetError, InputError
+from dpsynth.errors import BudgetError
 from dpsynth.privacy.events import ChargesEvents, Event
 from dpsynth.privacy.losses import Loss, total_loss
 from dpsynth.privacy.numbers import float_down
+from dpsynth.privacy.requests import check_budget
 from dpsynth.privacy.settling import Drawn, check_settled
 
 
@@ -37,10 +37,7 @@ class Account:
     """
 
     def __init__(self, reservation: ChargesEvents, *, rho: float, delta: float = 0.0) -> None:
-        if not (math.isfinite(rho) and rho > 0):
-            raise InputError("must be finite and positive.", where="rho")
-        if not 0.0 <= delta < 1.0:
-            raise InputError("must lie in [0, 1).", where="delta")
+        check_budget(rho, delta)
         self.rho = rho
         self.drawn = Drawn()
         self.prefix = ""

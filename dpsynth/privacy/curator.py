@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent
+from dpsynth.privacy.handover import Core, priced_event, run_core
 from dpsynth.privacy.losses import threshold_delta
 from dpsynth.privacy.measurement import (
     Candidate,
@@ -50,12 +52,12 @@ from dpsynth.privacy.numbers import root_up
 from dpsynth.privacy.requests import (
     MAX_CELLS_PER_RUN,
     MarginalRequest,
+    check_bounded,
     check_cells,
     marginal_request,
     score_request,
 )
-from dpsynth.privacy.sampled import SampledSteps, steps_for
-from dpsynth.privacy.unit import MAX_ROWS
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.schema.domain import Domain
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from dpsynth.sources.table import MarginalSource
 
 Counts = NDArray[np.int64]
+T = TypeVar("T")
 
 _USUAL_DELTA = 1e-6
 
@@ -95,25 +98,18 @@ class Curator:
         order: float | None = None,
         sampled: SampledSteps | None = None,
     ) -> None:
-        if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
-            raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
-        if table.max_rows is None or table.max_rows > max_rows_per_unit:
-            raise InputError(
-                "The table holds more rows of one unit than the sensitivity allows for.",
-                where="max_rows_per_unit",
-                fix="Bound the table to that number of rows per unit first.",
-            )
+        check_bounded(table.max_rows, max_rows_per_unit)
         self._table: MarginalSource | None = table
         self._account = Account.of(reservation, rho=rho, delta=delta)
         self._rows = max_rows_per_unit
         self._domain = table.domain
-        self._order = renyi_order(rho, _USUAL_DELTA) if order is None else order
+        self._order = order
         self._sampled = sampled
         self._held: list[Curator | NoisyGradients] = []
         self._cells = 0
         self._cache: dict[object, Counts] = {}
 
-    def __enter__(self) -> Curator:
+    def __enter__(self) -> Self:
         """Return the Curator."""
         return self
 
@@ -353,28 +349,34 @@ class Curator:
             InputError: The query is malformed or not what was reserved, or the Curator is closed.
             BudgetError: The budget cannot pay. Nothing was charged.
         """
-        from dpsynth.privacy.training import NoisyGradients, check_training
+        from dpsynth.privacy.training import NoisyGradients, planned_steps
 
         table, stage = self._open_table(), self._account.prefix + stage
-        check_training(query, self._domain)
-        planned = self._sampled or steps_for(
-            query.sampling_rate, query.steps, rho=query.rho, order=self._order
-        )
-        if (planned.sampling_rate, planned.steps) != (query.sampling_rate, query.steps):
-            raise InputError("Training differs from what was reserved.", where=stage)
-        event = planned.event(stage, self._order)
+        order = self._order or renyi_order(self.rho, _USUAL_DELTA)
+        planned = planned_steps(query, self._domain, order=order, reserved=self._sampled)
+        event = planned.event(stage, order)
         self._account.charge([event])
         training = NoisyGradients(
-            table.rows(),
-            table.units,
-            domain=self._domain,
-            query=query,
-            planned=planned,
-            entropy=noise,
-            drawn=lambda: self._account.drawn.add(planned.rho(self._order), event),
-        )
+            table, query=query, planned=planned, entropy=noise,
+            drawn=lambda: self._account.drawn.add(planned.rho(order), event),
+        )  # fmt: skip
         self._held.append(training)
         return training
+
+    def hand_over(self, core: Core[T], event: ThirdPartyEvent | UnboundedEvent) -> T:
+        """Charge for a third party's core, run it on the rows and return what it returns.
+
+        Args:
+            core: Gets the coded rows, at most c of one unit; see ``handover.py``.
+            event: The price that was argued for it.
+
+        Raises:
+            InputError: The event has no price, or that of smaller units; or this is closed.
+            BudgetError: The budget cannot pay. Nothing was charged, and no row handed over.
+        """
+        table = self._open_table()
+        self._account.charge([priced_event(event, self._rows, self._account.prefix)])
+        return run_core(core, table, self._rows)
 
     def _open_table(self) -> MarginalSource:
         """Return the table unless the Curator is closed."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dpsynth.errors import InputError
+from dpsynth.privacy.foreign import THIRD_PARTY, ThirdPartyEvent, UnboundedEvent
 from dpsynth.privacy.numbers import parse_decimal
 from dpsynth.results import decimal_string
 
@@ -279,8 +280,18 @@ class PoissonGaussianEvent:
         }
 
 
-Event = GaussianEvent | SelectionEvent | ScoresEvent | ThresholdEvent | PoissonGaussianEvent
+#: What has a price.
+Event = (
+    GaussianEvent
+    | SelectionEvent
+    | ScoresEvent
+    | ThresholdEvent
+    | PoissonGaussianEvent
+    | ThirdPartyEvent
+)
 Charged = tuple[tuple[int, Event], ...]  #: (number of the ledger entry that paid, event)
+#: (number of the ledger entry, event) of programs that ran without any guarantee.
+Unbounded = tuple[tuple[int, UnboundedEvent], ...]
 
 
 def from_json(tree: Mapping[str, Any]) -> Event:
@@ -342,6 +353,8 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             order=parse_decimal(tree["order"], where="event"),
             rho=parse_decimal(tree["rho"], where="event"),
         )
+    if mechanism == THIRD_PARTY:
+        return ThirdPartyEvent.from_json(tree)
     raise InputError("This version does not know the mechanism of an event.", where="event")
 
 

@@ -24,6 +24,7 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent, refused
 
 _OUTWARD = 1.0 + 1e-9
 _TERMS = 100_000
@@ -65,7 +66,8 @@ def true_loss(event: Event) -> Loss:
 
     Gaussian noise: ``sensitivity**2 / (2 sigma**2)``. Selection: ``epsilon**2 / 8`` with
     ``epsilon = 2 * sensitivity / scale``. Threshold: as Gaussian, and :func:`threshold_delta`.
-    Poisson: :func:`poisson_rho`, at the order of the event only.
+    Poisson: :func:`poisson_rho`, at the order of the event only. A third party's core: what was
+    argued for one row, times the squared rows of a unit.
     """
     match event:
         case GaussianEvent():
@@ -86,18 +88,22 @@ def true_loss(event: Event) -> Loss:
                 rho=Fraction(poisson_rho(rate, multiplier, event.steps, event.order)),
                 order=event.order,
             )
+        case ThirdPartyEvent():
+            return Loss(rho=Fraction(event.row_rho) * event.sensitivity**2)
     assert_never(event)
 
 
-def total_loss(events: Iterable[Event]) -> Loss:
+def total_loss(events: Iterable[Event | UnboundedEvent]) -> Loss:
     """Return the exact sum of what the events charged.
 
     Raises:
         SelfTestError: An event charged less than what it says that ran.
-        InputError: Events are priced at different Renyi orders.
+        InputError: Events are priced at different Renyi orders, or one has no price at all.
     """
     total = Loss()
     for event in events:
+        if isinstance(event, UnboundedEvent):
+            raise refused(event, "The sum of losses")
         true = true_loss(event)
         charged = Loss(rho=Fraction(event.rho), delta=Fraction(event.delta), order=true.order)
         if charged.rho < true.rho or charged.delta < true.delta:

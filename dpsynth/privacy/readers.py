@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import epsilon
-from dpsynth.privacy.conversion import tight_delta
+from dpsynth.privacy.accountant import TOLERANCE, epsilon
+from dpsynth.privacy.conversion import epsilon_at, tight_delta
 from dpsynth.privacy.events import (
     Event,
     GaussianEvent,
@@ -27,6 +27,7 @@ from dpsynth.privacy.events import (
     SelectionEvent,
     ThresholdEvent,
 )
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent, refused
 from dpsynth.privacy.losses import total_loss, true_loss
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.privacy.sampled import SampledSteps
@@ -86,7 +87,9 @@ class ZcdpAccountant:
     @staticmethod
     def supports(event: Event) -> bool:
         """Say whether an event has a zCDP price."""
-        return isinstance(event, GaussianEvent | ScoresEvent | SelectionEvent | ThresholdEvent)
+        return isinstance(
+            event, GaussianEvent | ScoresEvent | SelectionEvent | ThresholdEvent | ThirdPartyEvent
+        )
 
     def epsilon(self, delta: float) -> float:
         """Return the epsilon at `delta`, of which the events' own delta is part.
@@ -242,11 +245,13 @@ def cross_check_sampled(events: Sequence[Event], delta: float) -> list[tuple[str
         noise_multiplier=steps.noise_multiplier,
         steps=steps.steps,
     )
-    own = planned.epsilon(float_up(rest.rho), _left_of(delta, rest.delta))
-    found = [("dpsynth RDP", own)]
-    found.append((RdpAccountant.name, RdpAccountant(events, fixed_plan=True).epsilon(delta)))
-    # It tries whole orders only, so it is no smaller; at those orders both are one formula.
-    wrong = own > found[1][1] * (1.0 + 1e-6)
+    rho, left = float_up(rest.rho), _left_of(delta, rest.delta)
+    own = planned.epsilon(rho, left)
+    theirs = RdpAccountant(events, fixed_plan=True).epsilon(delta)
+    found = [("dpsynth RDP", own), (RdpAccountant.name, theirs)]
+    # At one order both are one formula: at the same orders neither may be below the other.
+    same = min(epsilon_at(a, rho + planned.rho(a), left) for a in _renyi_orders(True))
+    wrong = abs(same - theirs) > TOLERANCE * theirs + 1e-6 or own > theirs * (1.0 + TOLERANCE)
     if all(PldAccountant.supports(event) for event in events):
         found.append((PldAccountant.name, PldAccountant(events, fixed_plan=True).epsilon(delta)))
         wrong = wrong or found[2][1] > own * (1.0 + 1e-3)
@@ -259,9 +264,11 @@ def cross_check_sampled(events: Sequence[Event], delta: float) -> list[tuple[str
     return found
 
 
-def _refuse_unsupported(reader: Accountant, events: Sequence[Event]) -> None:
+def _refuse_unsupported(reader: Accountant, events: Sequence[Event | UnboundedEvent]) -> None:
     """Refuse by name what a reader has no bound for."""
     for event in events:
+        if isinstance(event, UnboundedEvent):
+            raise refused(event, reader.name)
         if not reader.supports(event):
             raise InputError(
                 f"{reader.name} has no bound for {type(event).__name__} with these parameters.",
@@ -305,7 +312,7 @@ def _as_dp_event(event: Event) -> Any:
             return dp_event.GaussianDpEvent(event.sigma / event.sensitivity)
         case ScoresEvent():
             return dp_event.GaussianDpEvent(event.sigma / math.sqrt(event.squared_sensitivity))
-        case SelectionEvent():
+        case SelectionEvent() | ThirdPartyEvent():
             return dp_event.ZCDpEvent(float_up(true_loss(event).rho))
         case PoissonGaussianEvent():
             noise = dp_event.GaussianDpEvent(event.noise_multiplier)

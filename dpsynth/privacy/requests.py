@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Candidate, Partitions
+from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
 
 Counts = NDArray[np.int64]
@@ -67,6 +68,54 @@ class ScoreRequest:
         )
 
 
+def check_budget(rho: float, delta: float) -> None:
+    """Refuse a budget that is none.
+
+    Raises:
+        InputError: rho is not finite and positive, or delta lies outside of [0, 1).
+    """
+    if not (math.isfinite(rho) and rho > 0):
+        raise InputError("must be finite and positive.", where="rho")
+    if not 0.0 <= delta < 1.0:
+        raise InputError("must lie in [0, 1).", where="delta")
+
+
+def check_bounded(held: int | None, max_rows_per_unit: int) -> None:
+    """Refuse a table that may hold more rows of one unit than the sensitivity allows for.
+
+    Args:
+        held: Rows of one unit that the table holds at most; None if nobody has bounded them.
+        max_rows_per_unit: Sensitivity of every count.
+    """
+    if isinstance(max_rows_per_unit, bool) or not 1 <= max_rows_per_unit <= MAX_ROWS:
+        raise InputError(f"must lie in [1, {MAX_ROWS}].", where="max_rows_per_unit")
+    if held is None or held > max_rows_per_unit:
+        raise InputError(
+            "The table holds more rows of one unit than the sensitivity allows for.",
+            where="max_rows_per_unit",
+            fix="Bound the table to that number of rows per unit first.",
+        )
+
+
+def check_cells(cells: Sequence[int], left: int) -> None:
+    """Refuse a request that would draw more noise than one run can afford in time.
+
+    Args:
+        cells: Cells of each marginal that is asked for.
+        left: Cells that the run may still measure.
+    """
+    if max(cells) > MAX_CELLS_PER_MARGINAL:
+        raise InputError(
+            f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
+            fix="Coarsen its attributes first.",
+        )
+    if sum(cells) > left:
+        raise InputError(
+            f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
+            fix="Measure fewer or coarser marginals.",
+        )
+
+
 def marginal_request(
     domain: Domain, attributes: tuple[str, ...], partitions: Partitions
 ) -> MarginalRequest:
@@ -92,28 +141,6 @@ def marginal_request(
         for name in attributes
     )
     return MarginalRequest(attributes=attributes, partitions=checked, shape=shape)
-
-
-def check_cells(cells: Sequence[int], left: int) -> None:
-    """Refuse a request that would draw more noise than one run can afford in time.
-
-    Args:
-        cells: Cells of each marginal that is asked for.
-        left: Cells that the run may still measure.
-
-    Raises:
-        InputError: One marginal, or all together, have too many.
-    """
-    if max(cells) > MAX_CELLS_PER_MARGINAL:
-        raise InputError(
-            f"A marginal of {max(cells)} cells exceeds the limit of {MAX_CELLS_PER_MARGINAL}.",
-            fix="Coarsen its attributes first.",
-        )
-    if sum(cells) > left:
-        raise InputError(
-            f"The run would measure more than {MAX_CELLS_PER_RUN} cells.",
-            fix="Measure fewer or coarser marginals.",
-        )
 
 
 def score_request(domain: Domain, candidates: Sequence[Candidate], stage: str) -> ScoreRequest:

@@ -170,7 +170,7 @@ def orders() -> tuple[float, ...]:
     """Return the Renyi orders that are tried for the epsilon of a release, fixed for ever."""
     low = [1.0 + k / 16 for k in range(1, 16)]
     middle = [2.0 + k / 4 for k in range(48)]
-    return (*low, *middle, *map(float, range(14, 64)), *(64.0 * 1.25**k for k in range(13)))
+    return (*low, *middle, *map(float, range(14, 64)), *(64.0 * 1.08**k for k in range(54)))
 
 
 def _least(

@@ -7,11 +7,12 @@ like any other. The number of steps was charged in full before the first one, wh
 has paid for all, and whoever starts again pays again.
 
 The loss is a function of parameters, the bins of one row and public random numbers. It runs under
-`torch.func` transforms, sees one row and never a batch, so nothing in it can mix units.
+`torch.func` transforms, sees one row and never a batch, so nothing in it can mix units. The bins
+that it saw are wiped, and of an error in it only the type is told: both could hold a row.
 
 Never true here: a loss or a gradient norm that is shown, returned or logged; a size that depends on
-how many units a sample has; a step more than was paid for. Arithmetic is floating point, so the
-guarantee is that of idealised arithmetic (assurance class B).
+how many units a sample has; a step more than was paid for. Arithmetic is floating point of 32 bits,
+never fewer, so the guarantee is that of idealised arithmetic (assurance class B).
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dpsynth.errors import InputError
+from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy.measurement import Partitions, TrainingQuery
-from dpsynth.privacy.sampled import SampledSteps
+from dpsynth.privacy.requests import marginal_request
+from dpsynth.privacy.sampled import SampledSteps, steps_for
 from dpsynth.schema.domain import Domain
+from dpsynth.sources.table import MarginalSource
 
 Parameters = Mapping[str, torch.Tensor]
 #: loss(parameters, bins of one row int64 (d,), normal draws float32 (k,)) -> scalar
@@ -34,6 +37,7 @@ Loss = Callable[[Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Numbers of the per-row gradients that are held at once: 128 MiB.
 _AT_ONCE = 2**25
+_LEAST, _MOST, _MOST_NORMALS = 1e-9, 1e9, 1_000_000
 # What rounding in 32 bits may add to the norm of a gradient that was cut down.
 _ROUNDING = 1.0 + 1e-5
 
@@ -54,9 +58,7 @@ class NoisyGradients:
     """The right to so many noisy gradients. Made by the Curator, which charged for all of them.
 
     Args:
-        rows: Codes of all rows, shape (n, d).
-        units: Unit of each row, 0 to n_units - 1, shape (n,).
-        domain: The fine domain of the codes.
+        table: The rows, with the unit of each.
         query: What was asked.
         planned: What was charged.
         entropy: Where coins and noise come from.
@@ -65,18 +67,17 @@ class NoisyGradients:
 
     def __init__(
         self,
-        rows: NDArray[np.int32],
-        units: NDArray[np.int64],
+        table: MarginalSource,
         *,
-        domain: Domain,
         query: TrainingQuery,
         planned: SampledSteps,
         entropy: Entropy,
         drawn: Callable[[], None],
     ) -> None:
-        order = np.argsort(units, kind="stable")
-        self._bins: NDArray[np.int64] | None = _bins(rows[order], domain, query.partitions)
-        self._ends = np.cumsum(np.bincount(units)) if len(units) else np.zeros(0, dtype=np.int64)
+        order = np.argsort(table.units, kind="stable")
+        rows = table.rows()[order]
+        self._bins: NDArray[np.int64] | None = _bins(rows, table.domain, query.partitions)
+        self._ends: NDArray[np.int64] = np.cumsum(np.bincount(table.units)).astype(np.int64)
         self._query = query
         self._planned = planned
         self._entropy = entropy
@@ -107,16 +108,20 @@ class NoisyGradients:
 
         Args:
             loss: The loss of one row, see :data:`Loss`.
-            parameters: Float tensors on one device; the answer has their shapes and device.
+            parameters: float32 tensors on one device; the answer has their shapes and device.
 
         Raises:
-            InputError: All steps were taken, the Curator is closed, or there is no parameter.
+            InputError: All steps were taken, the Curator is closed, or there is no such parameter.
+            SelfTestError: The loss failed; its words are not repeated.
         """
         bins = self._open_bins()
         if self._left == 0:
             raise InputError("All steps that were paid for were taken.", where="training")
-        if not parameters:
-            raise InputError("There is no parameter to train.", where="training")
+        # Checked before a coin is thrown: what fails in an empty sample only would tell of it.
+        if {p.dtype for p in parameters.values()} != {torch.float32} or (
+            len({p.device for p in parameters.values()}) > 1
+        ):
+            raise InputError("Training needs float32 parameters on one device.", where="training")
         if self._left == self._planned.steps:
             self._drawn()
         self._left -= 1
@@ -172,9 +177,9 @@ class NoisyGradients:
         device = next(iter(parameters.values())).device
         draws = self._entropy.normals(len(bins) * self._query.normals)
         normals = torch.from_numpy(draws.astype(np.float32).reshape(len(bins), -1)).to(device)
-        each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
-        with torch.no_grad():
-            found = each(dict(parameters), torch.from_numpy(bins).to(device), normals)
+        found = _gradients(loss, parameters, torch.from_numpy(bins).to(device), normals)
+        # A cast to fewer bits, as autocast makes it, would stretch what was cut down.
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             parts = [found[name].reshape(len(bins), -1) for name in parameters]
             if unit[-1] + 1 < len(unit):  # some unit has several rows
                 whose = torch.from_numpy(unit).to(device)
@@ -189,25 +194,67 @@ class NoisyGradients:
             return torch.cat([(share @ part).to(torch.float64) for part in parts])
 
 
+def _gradients(
+    loss: Loss, parameters: Parameters, rows: torch.Tensor, normals: torch.Tensor
+) -> Parameters:
+    """Return the gradient of each row by parameter, shape (n, *shape); the bins are wiped.
+
+    Raises:
+        SelfTestError: The loss failed; its words are not repeated.
+    """
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    failed = ""
+    try:
+        with torch.no_grad():
+            found: Parameters = each(dict(parameters), rows, normals)
+        return found
+    except Exception as error:  # noqa: BLE001 (whatever it says may quote a row)
+        failed = type(error).__name__
+    finally:
+        rows.zero_()
+    # Raised out here, so that nothing points to the first error and to the rows behind it.
+    raise SelfTestError(
+        f"A loss failed on the rows ({failed}); what it said is not repeated.",
+        where="training",
+        fix="The release stops. Try the method on made-up rows of the same domain.",
+    )
+
+
 def _sum_by(rows: torch.Tensor, whose: torch.Tensor, units: int) -> torch.Tensor:
     """Return the sums of the rows of each unit, shape (units, columns)."""
     return torch.zeros(units, rows.shape[1], device=rows.device).index_add_(0, whose, rows)
 
 
-def check_training(query: TrainingQuery, domain: Domain) -> None:
-    """Refuse, before anything is charged, what could not be trained.
+def planned_steps(
+    query: TrainingQuery, domain: Domain, *, order: float, reserved: SampledSteps | None
+) -> SampledSteps:
+    """Return the steps of a query, checked and calibrated before anything is charged.
+
+    Args:
+        query: What is asked.
+        domain: The fine domain.
+        order: Renyi order of the price.
+        reserved: Steps that were calibrated and reserved beforehand, or None.
 
     Raises:
-        InputError: A number of the query is out of range, or an attribute has no bins.
+        InputError: A number of the query is out of range, an attribute has no bins, or it is not
+            what was reserved.
     """
     if set(query.partitions) != set(domain.names):
         raise InputError("must name the bins of every attribute.", where="partitions")
-    for name, low in (("clip", 1e-9), ("divisor", 1e-9)):
+    for name, partition in query.partitions.items():
+        marginal_request(domain, (name,), {name: partition})
+    for name in ("clip", "divisor"):
         value = getattr(query, name)
-        if not (np.isfinite(value) and value >= low):
-            raise InputError("must be finite and positive.", where=name)
-    if type(query.normals) is not int or not 0 <= query.normals <= 1_000_000:
-        raise InputError("must be a whole number from 0 to 1000000.", where="normals")
+        if not _LEAST <= value <= _MOST:
+            raise InputError(f"must lie in [{_LEAST:g}, {_MOST:g}].", where=name)
+    if type(query.normals) is not int or not 0 <= query.normals <= _MOST_NORMALS:
+        raise InputError(f"must be a whole number from 0 to {_MOST_NORMALS}.", where="normals")
+    if reserved is None:
+        return steps_for(query.sampling_rate, query.steps, rho=query.rho, order=order)
+    if (reserved.sampling_rate, reserved.steps) != (query.sampling_rate, query.steps):
+        raise InputError("Training differs from what was reserved.", where="training")
+    return reserved
 
 
 def _bins(rows: NDArray[np.int32], domain: Domain, partitions: Partitions) -> NDArray[np.int64]:

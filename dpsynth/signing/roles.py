@@ -2,12 +2,15 @@
 
 The issuer comes first and certifies (ISO 32000-1, 12.8.2.2); further named signers follow in the
 order that was declared, each in a field that was laid out before the first signature. The last one
-locks everything. Never true here: a signer that a document leaves no field for.
+locks everything. A further signer may be pinned to one certificate, by the SHA-256 fingerprint that
+``openssl x509 -fingerprint -sha256`` prints. Never true here: a signer that a document leaves no
+field for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +43,7 @@ _WORDS = {
 }
 
 ISSUER_ONLY = (Role.ISSUER,)
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,44 @@ class FieldLock:
 
     fields: tuple[str, ...] = ()
     nothing_more: bool = False
+
+
+def declared_signers(texts: Sequence[str]) -> dict[Role, str]:
+    """Return the roles of a declaration in order, each with its certificate's fingerprint.
+
+    Args:
+        texts: A role each, as ``dpo`` or, pinned to a certificate, as ``dpo=AB:CD:...``.
+
+    Returns:
+        SHA-256 (hex) of the certificate by role, empty where any trusted one may sign.
+
+    Raises:
+        InputError: The roles are not as they must be, a fingerprint is none, the issuer has one, or
+            two signers have the same.
+    """
+    parts = [text.partition("=") for text in texts]
+    roles = declared_roles([name for name, _, _ in parts])
+    signers, pinned = dict.fromkeys(roles, ""), {}
+    for role, (_, mark, digits) in zip(roles, parts, strict=True):
+        if mark:
+            pinned[role] = digits.replace(":", "").lower()
+    if not may_pin(pinned):
+        raise InputError(
+            "pins a signer to something that is no fingerprint of a certificate of his own.",
+            where="sign.roles",
+            fix="Give the SHA-256 fingerprint (64 hexadecimal digits) of a further signer, for "
+            "example dpo=AB:CD:... The issuer is known by his own key.",
+        )
+    return signers | pinned
+
+
+def may_pin(pinned: Mapping[Role, str]) -> bool:
+    """Say whether these are fingerprints of different certificates of further signers."""
+    return (
+        Role.ISSUER not in pinned
+        and len(set(pinned.values())) == len(pinned)
+        and all(_FINGERPRINT.fullmatch(digits) for digits in pinned.values())
+    )
 
 
 def declared_roles(names: Sequence[str]) -> tuple[Role, ...]:

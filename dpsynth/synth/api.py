@@ -198,7 +198,10 @@ class Model(Protocol):
 
     @property
     def noise_share(self) -> float:
-        """How far noise alone moves a column from the rows, on average, as a share of the rows."""
+        """How far noise alone moves a column from the rows, on average, as a share of the rows.
+
+        nan where nothing is known of it.
+        """
         ...
 
     def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
@@ -246,7 +249,10 @@ class Model(Protocol):
 class Synthesizer(Protocol):
     """Frozen configuration of a method."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Registered name of the method."""
+        ...
 
     def options(self) -> Mapping[str, Any]:
         """Return the declared options, JSON-ready, for the evidence."""
@@ -275,5 +281,9 @@ class Trains(Synthesizer, Protocol):
     """A method that trains on noisy gradients, which are no zCDP and are calibrated beforehand."""
 
     def training(self, domain: Domain, rho: float) -> PlannedTraining:
-        """Return what :meth:`fit` will ask of :meth:`Curator.train` with this budget."""
+        """Return what :meth:`fit` will ask of :meth:`Curator.train` with this budget.
+
+        Rate and number of steps follow from options alone: what is fitted may have less budget than
+        was planned, other categories than were assumed, or fewer columns (replicas).
+        """
         ...

@@ -1,80 +1,40 @@
 """Clique tree: every pair is scored once, one large junction tree is measured once and fitted.
 
-The default method. One noisy vector says how far each pair of columns is from independent; the
-pairs that are worth their noise are measured together, as many as a junction tree of bounded size
-holds, and a model is fitted to all of them that shrinks towards independent columns. Where the
-budget leaves little noise in the pairs, a part of it buys triples inside the cliques. Pairs with
-the label come first, because they decide what a classifier can learn. Selection by one noisy vector
-of scores and a size-bounded tree follows SWIFT (google/dpsynth); the fit is McKenna, Sheldon and
-Miklau (2019) with an entropy term. Every decision is a function of the domain, the budget and of
-noisy values; the number of rows is never used.
+The default method. The questions are those of ``oneshot.py``: the pairs that are worth their noise
+are measured together, as many as a junction tree of bounded size holds, and a model is fitted to
+all of them that shrinks towards independent columns. Where the budget leaves little noise in the
+pairs, a part of it buys triples inside the cliques. A size-bounded tree from one noisy vector of
+scores follows SWIFT (google/dpsynth); the fit is McKenna, Sheldon and Miklau (2019) with an entropy
+term. Every decision is a function of the domain, the budget and of noisy values; the number of rows
+is never used.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.requests import MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
-from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
-from dpsynth.synth.forecast import bins_at_most, expected_noise
+from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.numeric import MAX_BINS
-from dpsynth.synth.oneway import (
-    OneWays,
-    check_domain,
-    measure_one_ways,
-    one_way_cells,
-    one_way_stage,
-    stage_prices,
-)
-from dpsynth.synth.pgm.fit import shrinkage_for
+from dpsynth.synth.oneshot import OneShot
+from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.structure import (
     SIZES,
     TOGETHER,
     Limits,
     Scope,
-    Scored,
-    chance,
-    check_columns,
     check_size,
-    checked_workload,
-    choose,
     held_zeros,
-    measure,
-    noise,
-    score,
     small_enough,
 )
-
-# Of the rest. Scores are thousands of rows and their noise tens to hundreds.
-_SCORE_SHARE = 0.06
-# A pair must stand out of the noise of its score by this many standard deviations: of hundreds of
-# scores the largest are large by chance. On large tables 0 to 1 choose alike; on tables of 800 rows
-# 0 loses up to 5 %, and 1 leaves out weak relations of flags.
-_CLEAR = 0.5
-# Where noise moves columns by more than this share of the rows, the table is too small for its
-# budget: half of the price of the tables counts the columns once more. Measured on four tables of
-# 800 to 5,600 rows at epsilon 1: 3 to 10 % less 2-way error.
-_THIN = 0.03
-_THIN_SHARE = 0.5
-# Columns of a workload are asked for by name, so their distance counts double.
-_WORKLOAD_WEIGHT = 2.0
-# Where the noise left in a pair is below this share of the rows, triples are the larger gain.
-_QUIET = 0.006
-_TRIPLE_SHARE = 0.4
-# About how many pairs a column is in: 2.4 to 3.2 on eight tables at epsilon 1.
-_PAIRS_PER_COLUMN = 2.5
-_SCORES, _TABLES = "scores", "tables"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +61,15 @@ class CliqueTreeSynthesizer:
             InputError: One of them is not as described.
         """
         check_size(self.name, self.size)
-        if type(self.bins) is not int or not 2 <= self.bins <= 64:
-            raise InputError("must be a whole number from 2 to 64.", where="cliquetree, bins")
-        object.__setattr__(self, "workload", checked_workload(self.name, self.workload))
+        object.__setattr__(self, "workload", self._questions.workload)
+
+    @property
+    def _questions(self) -> OneShot:
+        return OneShot.checked(self.name, label=self.label, bins=self.bins, workload=self.workload)
 
     def options(self) -> Mapping[str, Any]:
         """Return the declared options."""
-        return {
-            "label": self.label,
-            "size": self.size,
-            "bins": self.bins,
-            "workload": [list(names) for names in self.workload],
-        }
+        return {"size": self.size, **self._questions.options()}
 
     def plan(self, domain: Domain, rho: float) -> tuple[PlannedStage, ...]:
         """Say what a fit would ask and cost at most.
@@ -120,178 +77,46 @@ class CliqueTreeSynthesizer:
         Raises:
             InputError: The domain, the price or an option cannot work.
         """
-        self._check(domain, rho)
-        first, scores, tables = _stages(rho, len(domain))
-        one_way = one_way_stage(domain, first)
-        if len(domain) == 1:
-            return (one_way,)
-        pairs, count = math.comb(len(domain), 2), _expected_pairs(domain)
-        left, right = sorted(bins_at_most(a, self.bins) for a in domain)[-2:]
-        return (
-            one_way,
-            PlannedStage(
-                stage=_SCORES,
-                description="Noisy distances of all pairs of columns from independent ones, in one "
-                "vector; with much budget, also of triples from the model.",
-                queries=pairs,
-                rho=scores,
-            ),
-            PlannedStage(
-                stage=_TABLES,
-                description="Noisy counts of the pairs that are worth their noise, in bins; with "
-                "much budget, also of triples; of a small table, of the columns once more.",
-                queries=pairs,
-                rho=tables,
-                marginals=(
-                    PlannedMarginal(
-                        attributes=(),
-                        columns=2,
-                        count=count,
-                        cells=left * right,
-                        at_most=True,
-                        rho=tables / count,
-                    ),
-                ),
-            ),
-        )
+        return self._questions.plan(domain, rho)
 
     def forecast(
         self, domain: Domain, rho: float, assumption: Assumption
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
-        first, _, tables = _stages(rho, len(domain))
-        return expected_noise(
-            domain,
-            assumption,
-            stage=_TABLES,
-            one_way_rho=first,
-            rho=tables,
-            pairs=_expected_pairs(domain),
-            most_cells=min(SIZES[self.size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
-            shrinkage=shrinkage_for(rho),
-        )
+        return self._questions.forecast(domain, rho, assumption, most_cells=SIZES[self.size])
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
-        domain, rho = curator.domain, curator.rho
-        self._check(domain, rho)
-        first, scores, tables = _stages(rho, len(domain))
-        several = len(domain) > 1
-        expected = max(1, _expected_pairs(domain))
-        one_ways = measure_one_ways(
-            curator,
-            min(first, curator.remaining),
-            pair_rho=tables / expected if several else None,
-            max_bins=self.bins,
-        )
-        if several and one_ways.noise_share > _THIN:
-            again = _THIN_SHARE * tables
-            one_ways = measure_one_ways(
-                curator,
-                again,
-                pair_rho=(tables - again) / expected,
-                max_bins=self.bins,
-                stage=_TABLES,
-                before=one_ways,
-            )
+        ask, rho = self._questions, curator.rho
+        ask.check(curator.domain, rho)
+        one_ways = ask.columns(curator)
         zeros = held_zeros(one_ways, size=self.size)
-        pairs = self._pairs(curator, one_ways, zeros, scores) if several else []
+        several = len(curator.domain) > 1
+        pairs = ask.pairs(curator, one_ways, self._limits(curator), zeros) if several else []
         if not pairs:
             return MarginalModel.from_measurements(self.name, one_ways, (), rho, zeros=zeros)
-        left = curator.remaining
-        quiet = noise(pairs, rho=left, unit_rows=curator.unit_rows) / (2.0 * len(pairs))
-        deeper = len(domain) > 2 and quiet < _QUIET * one_ways.total
-        share = (1.0 - _TRIPLE_SHARE) if deeper else 1.0
-        measured = measure(curator, one_ways, pairs, rho=share * left, stage=_TABLES)
+        share = ask.share_of_pairs(curator, one_ways, pairs)
+        measured = ask.count(curator, one_ways, pairs, share=share)
         model = MarginalModel.from_measurements(self.name, one_ways, measured, rho, zeros=zeros)
-        if not deeper:
+        if share == 1.0:
             return model
+        models = _inside_cliques(one_ways, model)
         # Where no triple is worth its noise, the pairs are counted a second time.
-        more = self._triples(curator, one_ways, zeros, model) or pairs
-        measured += measure(curator, one_ways, more, rho=curator.remaining, stage=_TABLES)
+        more = ask.triples(curator, one_ways, models, self._limits(curator), zeros) or pairs
+        measured += ask.count(curator, one_ways, more)
         return MarginalModel.from_measurements(
             self.name, one_ways, measured, rho, zeros=zeros, before=model
         )
-
-    def _pairs(
-        self, curator: Curator, one_ways: OneWays, zeros: Sequence[Zeros], rho: float
-    ) -> list[Scored]:
-        """Score all pairs and return those to measure."""
-        coarse = one_ways.coarse_domain
-        counts = dict(zip(coarse.names, one_ways.coarse, strict=True))
-        scopes = small_enough(coarse, list(itertools.combinations(coarse.names, 2)))
-        if not scopes:
-            return []
-        models = [np.outer(counts[a], counts[b]) / one_ways.total for a, b in scopes]
-        gains, sigma = score(curator, one_ways, scopes, models, rho=rho, stage=_SCORES)
-        gains -= _CLEAR * sigma + np.array([chance(model) for model in models])
-        return choose(
-            coarse,
-            self._scored(coarse, scopes, gains),
-            given=[scope for scope in scopes if self.label in scope],
-            zeros=[z.names for z in zeros],
-            rho=curator.remaining,
-            unit_rows=curator.unit_rows,
-            limits=self._limits(curator),
-        )
-
-    def _triples(
-        self, curator: Curator, one_ways: OneWays, zeros: Sequence[Zeros], model: MarginalModel
-    ) -> list[Scored]:
-        """Score the triples inside the cliques of a model and return those to measure."""
-        coarse, tree = one_ways.coarse_domain, model.graph.tree
-        inside = {t for clique in tree.cliques for t in itertools.combinations(clique, 3)}
-        scopes = small_enough(coarse, [tuple(coarse.names[a] for a in t) for t in sorted(inside)])
-        if not scopes:
-            return []
-        models = [model.graph.marginal(scope) * one_ways.total for scope in scopes]
-        price = _SCORE_SHARE * curator.remaining
-        gains, _ = score(curator, one_ways, scopes, models, rho=price, stage=_SCORES)
-        return choose(
-            coarse,
-            self._scored(coarse, scopes, gains),
-            zeros=[z.names for z in zeros],
-            rho=curator.remaining,
-            unit_rows=curator.unit_rows,
-            limits=self._limits(curator),
-        )
-
-    def _scored(self, coarse: Domain, scopes: Sequence[Scope], gains: Any) -> list[Scored]:
-        """Return tables with what they gain and what they weigh."""
-        wanted = [set(names) for names in self.workload]
-        return [
-            Scored(
-                attributes=scope,
-                cells=coarse.cells(scope),
-                gain=float(gain),
-                weight=_WORKLOAD_WEIGHT if any(set(scope) <= names for names in wanted) else 1.0,
-            )
-            for scope, gain in zip(scopes, gains, strict=True)
-        ]
 
     def _limits(self, curator: Curator) -> Limits:
         """Return how large the model may become."""
         most = SIZES[self.size]
         return Limits(clique=most, together=TOGETHER * most, measured=curator.cells_left)
 
-    def _check(self, domain: Domain, rho: float) -> None:
-        """Refuse what a fit could not do; see :func:`check_domain`."""
-        check_domain(domain, rho, self.label)
-        check_columns(domain, self.workload)
 
-
-def _expected_pairs(domain: Domain) -> int:
-    """Return about how many pairs are measured."""
-    return min(math.comb(len(domain), 2), round(_PAIRS_PER_COLUMN * len(domain)))
-
-
-def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of columns, scores and tables.
-
-    The share of the columns falls slowly with the budget: 0.5 up to epsilon 0.3, 0.33 at 1, 0.15 at
-    10 (at delta 1e-6). They carry the total, the bins, the prior and the spikes. Measured on six
-    tables: at epsilon 1 anything from 0.2 to 0.5 is within 4 % of the best, 0.35, and at epsilon 10
-    anything from 0.1 to 0.3 within 2 %.
-    """
-    share = min(0.5, max(0.15, 0.33 * (0.0244 / rho) ** 0.2))
-    return stage_prices(rho, columns, one_way=share, choice=_SCORE_SHARE)
+def _inside_cliques(one_ways: OneWays, model: MarginalModel) -> dict[Scope, NDArray[np.float64]]:
+    """Return the triples inside the cliques of a model, with what it expects in them."""
+    coarse, tree = one_ways.coarse_domain, model.graph.tree
+    inside = {t for clique in tree.cliques for t in itertools.combinations(clique, 3)}
+    scopes = small_enough(coarse, [tuple(coarse.names[a] for a in t) for t in sorted(inside)])
+    return {scope: model.graph.marginal(scope) * one_ways.total for scope in scopes}

@@ -18,10 +18,10 @@ from dpsynth.privacy.measurement import Measurement
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.conditioning import condition
-from dpsynth.synth.numeric import sum_bins
+from dpsynth.synth.observed import observations_of
 from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.persist import load_parts, save_parts
-from dpsynth.synth.pgm.fit import Observation, fit, prior_beside, shrinkage_for
+from dpsynth.synth.pgm.fit import fit, prior_beside, shrinkage_for
 from dpsynth.synth.pgm.model import GraphicalModel
 from dpsynth.synth.sampling import one_way_bounds, sample_codes
 from dpsynth.synth.selftest import BinTables
@@ -62,21 +62,7 @@ class MarginalModel(BinnedModel):
             before: A model of the first of these tables, from which the search goes on.
         """
         partitions = one_ways.partitions
-        observations = [
-            Observation(
-                attributes=(name,),
-                values=sum_bins(estimate.values, partitions[name]),
-                variance=estimate.bin_variance(partitions[name]),
-            )
-            for name, estimate in zip(one_ways.domain.names, one_ways.estimates, strict=True)
-        ] + [
-            Observation(
-                attributes=m.attributes,
-                values=m.values.astype(np.float64),
-                variance=np.full(m.values.shape, m.sigma**2),
-            )
-            for m in tables
-        ]
+        observations = observations_of(one_ways, tables)
         coarse = one_ways.coarse_domain
         fine = dict(zip(one_ways.domain.names, one_ways.fine, strict=True))
         factors = [factor(each, partitions, fine) for each in zeros]

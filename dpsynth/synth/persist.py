@@ -163,9 +163,7 @@ def arrays_of(model: Kept) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         f"partition_{i}": model.partitions[name] for i, name in enumerate(model.domain.names)
     }
-    for i, zeros in enumerate(model.domain.zeros):
-        arrays[f"allowed_{i}"] = zeros.allowed
-        arrays |= {f"classes_{i}_{k}": classes for k, classes in enumerate(zeros.classes)}
+    arrays |= zeros_arrays(model.domain)
     arrays |= {f"fine_{i}": array for i, array in enumerate(model.fine)}
     return arrays | {f"measurement_{i}": m.values for i, m in enumerate(model.measurements)}
 
@@ -215,13 +213,10 @@ def common_of(
     require(set(head) == _HEAD_KEYS | set(others))
     require(head["format"] == form and head["version"] == version)
     require(isinstance(head["method"], str))
-    domain = Domain(
-        tuple(Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"])
+    attributes = tuple(
+        Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"]
     )
-    domain = replace(
-        domain,
-        zeros=tuple(_zeros(arrays, i, domain.project(n)) for i, n in enumerate(head["zeros"])),
-    )
+    domain = domain_of(attributes, head["zeros"], arrays)
     partitions = {}
     for i, attribute in enumerate(domain):
         bins = take(arrays, f"partition_{i}", (attribute.size,), np.int64)
@@ -254,6 +249,26 @@ def common_of(
         fine=fine,
         measurements=tuple(measurements),
     )
+
+
+def zeros_arrays(domain: Domain) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the structural zeros of a domain, by name."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for i, zeros in enumerate(domain.zeros):
+        arrays[f"allowed_{i}"] = zeros.allowed
+        arrays |= {f"classes_{i}_{k}": classes for k, classes in enumerate(zeros.classes)}
+    return arrays
+
+
+def domain_of(
+    attributes: tuple[Attribute, ...],
+    zeros: Sequence[Sequence[str]],
+    arrays: dict[str, NDArray[Any]],
+) -> Domain:
+    """Return a domain with structural zeros, whose arrays are removed from the archive."""
+    domain = Domain(attributes)
+    found = tuple(_zeros(arrays, i, domain.project(names)) for i, names in enumerate(zeros))
+    return replace(domain, zeros=found)
 
 
 def _zeros(arrays: dict[str, NDArray[Any]], number: int, domain: Domain) -> Zeros:

@@ -1,23 +1,33 @@
-"""The methods by name: an explicit table, so that nothing becomes available by being imported."""
+"""The methods by name: an explicit table, so that nothing becomes available by being imported.
+
+Behind the methods of dpsynth stand adapters to the programs of others, whose names say whose they
+are, and behind those the plugins that other packages offer. Neither can take a name of the table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.synth import plugins
+from dpsynth.synth.adapters import ADAPTERS
 from dpsynth.synth.aim import AimSynthesizer
 from dpsynth.synth.api import Synthesizer, Trains
 from dpsynth.synth.best import BestSynthesizer
 from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.cliquetree import CliqueTreeSynthesizer
+from dpsynth.synth.empirical import FORMAT as EMPIRICAL
+from dpsynth.synth.empirical import EmpiricalModel, load_empirical
 from dpsynth.synth.independent import IndependentSynthesizer
 from dpsynth.synth.marginal_model import load_marginal_model
+from dpsynth.synth.method import Method
 from dpsynth.synth.mst import MstSynthesizer
 from dpsynth.synth.mwem import MwemSynthesizer
 from dpsynth.synth.neural.files import FORMAT as MIXTURE
+from dpsynth.synth.neural.marginal_net import MarginalNetSynthesizer
 from dpsynth.synth.neural.mixture_model import load_mixture_model
 from dpsynth.synth.neural.trained import (
     DiffusionSynthesizer,
@@ -27,33 +37,21 @@ from dpsynth.synth.neural.trained import (
 from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
+_ARGUMENT = "docs/accounting.md, A release that trains"
 
-__all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """One registered method.
-
-    Attributes:
-        make: Builds the synthesizer from its options.
-        options: Names of the options.
-        assurance: A, B or N, see the certificate's explanation of assurance classes.
-        fixed_plan: Number and noise of its queries follow from domain and budget alone.
-        summary: One sentence for people.
-    """
-
-    make: Callable[..., Synthesizer]
-    options: tuple[str, ...]
-    assurance: str
-    fixed_plan: bool
-    summary: str
+__all__ = ["METHODS", "Method", "find", "load_model", "make"]
 
 
 def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:
     names = tuple(field.name for field in fields(kind))
     return Method(
-        make=kind, options=names, assurance=assurance, fixed_plan=fixed_plan, summary=summary
+        make=kind,
+        options=names,
+        assurance=assurance,
+        fixed_plan=fixed_plan,
+        summary=summary,
+        argument=_ARGUMENT if assurance == "B" else "",
+        trains=hasattr(kind, "training"),
     )
 
 
@@ -71,6 +69,12 @@ def _best(
             f"needs 2 to {MAX_CANDIDATES} other methods.",
             where="synthesizer best, candidates",
             fix="For example candidates: [cliquetree, independent].",
+        )
+    if set(names) - set(METHODS):
+        raise InputError(
+            "can be dpsynth's own methods only: the choice promises class A.",
+            where="synthesizer best, candidates",
+            fix=f"Choose among: {', '.join(METHODS)}.",
         )
     if any("label" in options for options in asked):
         raise InputError(
@@ -130,6 +134,12 @@ METHODS: Mapping[str, Method] = {
         "Each column by itself; relations between columns are lost.",
         fixed_plan=True,
     ),
+    "marginal-net": _method(
+        MarginalNetSynthesizer,
+        "A",
+        "A network's mixture fitted to all dependent pairs; for dense or wide tables.",
+        fixed_plan=False,
+    ),
     "mst": _method(
         MstSynthesizer,
         "A",
@@ -157,7 +167,7 @@ def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
     Raises:
         InputError: There is no such method or option, or an option is of the wrong type.
     """
-    method = _find(name)
+    method = find(name)
     unknown = sorted(map(str, set(options) - set(method.options)))
     if unknown:
         raise InputError(
@@ -171,32 +181,31 @@ def make(name: str, options: Mapping[str, Any]) -> Synthesizer:
     return method.make(**options)
 
 
-def load_model(folder: Path) -> BinnedModel:
-    """Read a saved model of any method.
+def find(name: str) -> Method:
+    """Return what is declared of a method: dpsynth's own, an adapter, or a plugin that is loaded.
+
+    Raises:
+        InputError: There is none of that name, or it cannot be loaded.
+    """
+    method = METHODS.get(name) or ADAPTERS.get(name) or plugins.load(name)
+    if method is None:
+        others = [*ADAPTERS, *(found for found, _, _ in plugins.offered())]
+        raise InputError(
+            f"There is no synthesizer called {name}.",
+            where="synthesizer",
+            fix=f"Choose one of: {', '.join(METHODS)}; of others: {', '.join(others)}.",
+        )
+    return method
+
+
+def load_model(folder: Path) -> BinnedModel | EmpiricalModel:
+    """Read a model that a release wrote, of whichever kind.
 
     Raises:
         InputError: A file is missing, or holds anything but a model of the declared shapes.
     """
     with reading(folder):
         form = read_head(folder).get("format")
+    if form == EMPIRICAL:
+        return load_empirical(folder)
     return load_mixture_model(folder) if form == MIXTURE else load_marginal_model(folder)
-
-
-def assurance_class(name: str) -> str:
-    """Return the assurance class of a method: A, B or N."""
-    return _find(name).assurance
-
-
-def fixed_plan(name: str) -> bool:
-    """Return whether number and noise of a method's queries are fixed before data is opened."""
-    return _find(name).fixed_plan
-
-
-def _find(name: str) -> Method:
-    if name not in METHODS:
-        raise InputError(
-            f"There is no synthesizer called {name}.",
-            where="synthesizer",
-            fix=f"Choose one of: {', '.join(METHODS)}.",
-        )
-    return METHODS[name]

@@ -99,14 +99,18 @@ class Limits:
     """How large the model may become.
 
     Attributes:
-        clique: Cells of the largest clique.
+        clique: Cells of the largest clique; None for a model without cliques.
         together: Cells of all cliques.
         measured: Cells of all measured tables.
     """
 
-    clique: int
+    clique: int | None
     together: int
     measured: int
+
+    def hold(self, near: NDArray[np.bool_], sizes: Sequence[int]) -> bool:
+        """Return whether a junction tree over these neighbours is small enough."""
+        return self.clique is None or fits(near, sizes, self.clique, self.together)
 
 
 def held_zeros(
@@ -223,7 +227,7 @@ def choose(
         places = [domain.index(name) for name in table.attributes]
         added = near.copy()
         added[np.ix_(places, places)] = ~np.eye(len(places), dtype=np.bool_)
-        if not fits(added, sizes, limits.clique, limits.together):
+        if not limits.hold(added, sizes):
             continue
         near = added
         chosen.append(table)

@@ -6,6 +6,7 @@ trust anchor is the user's; the bundle's own certificates are only ever checked 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import rfc8785
 from cryptography import x509
 
 from dpsynth.errors import InputError, LedgerDamagedError
@@ -21,7 +23,7 @@ from dpsynth.signing.levels import Level
 from dpsynth.signing.manifest import MANIFEST
 from dpsynth.signing.trial import is_trial
 from dpsynth.verification.checked import EVIDENCE, INTERNAL, PUBLIC, CheckedPart
-from dpsynth.verification.evidence import disagreement, facts, value_of
+from dpsynth.verification.evidence import disagreement, facts, lineage_of, value_of
 from dpsynth.verification.part import check_part
 from dpsynth.verification.report import Finding, Severity, VerificationReport, shown
 from dpsynth.verification.status import status_findings
@@ -193,7 +195,7 @@ def _uncommitted(part: CheckedPart, ledger: LedgerLike) -> str:
         return "The folder could not be read."
     head = part.manifest["ledger"]["head_seq"]
     name = value_of(part.evidence, "release.name")
-    for entry in ledger.entries(str(value_of(part.evidence, "budget.lineage"))):
+    for entry in ledger.entries(lineage_of(part.evidence)):
         if (
             entry.kind == "commit"
             and entry.payload["reservation"] < head < entry.seq
@@ -289,6 +291,9 @@ def _facts(parts: Mapping[str, CheckedPart]) -> dict[str, str]:
             if when or len(part.signers) > 1:
                 found[f"signed by {by.role.value}"] = f"{shown(by.name)}{when}"
         found |= facts(part.evidence)
+        if part.spec is PUBLIC:
+            canonical = rfc8785.dumps(dict(part.evidence))
+            found["evidence"] = f"sha256 {hashlib.sha256(canonical).hexdigest()}"
         if part.spec is INTERNAL:
             found["status"] = shown(value_of(part.evidence, "release.status"))
         rebuilt = [each.spec.document for each in parts.values() if each.spec and each.rebuilt]

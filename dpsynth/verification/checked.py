@@ -103,6 +103,12 @@ class CheckedPart:
         return declared_roles(self.manifest["signatures"]["roles"]) if self.manifest else ()
 
     @property
+    def pinned(self) -> dict[Role, str]:
+        """Fingerprints of the certificates with which further signers must sign."""
+        said = self.manifest["signatures"].get("certificates", {}) if self.manifest else {}
+        return {Role(name): digits for name, digits in said.items()}
+
+    @property
     def paper(self) -> str:
         """Size of the pages of the document."""
         return str(self.manifest["signatures"]["paper"]) if self.manifest else ""

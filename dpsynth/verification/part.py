@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import rfc8785
 from cryptography import x509
 
-from dpsynth.evidence import PREDICATE_TYPE
-from dpsynth.reports.sheets import SHEETS
+from dpsynth.evidence import PREDICATE_TYPE, is_protected
+from dpsynth.reports.sheets import INTERNAL_SHEETS, sheets_of
 from dpsynth.signing.dsse import MAX_ENVELOPE, Opened, open_envelope
 from dpsynth.signing.manifest import MANIFEST, MANIFEST_TYPE, STAMPS, list_folder, sha256
 from dpsynth.signing.stamps import MAX_STAMPS, check_stamps
@@ -216,7 +216,10 @@ def _check_subjects(part: CheckedPart, evidence: Statement, manifest: Statement)
     subjects = dict(evidence.subjects)
     if subjects.pop(part.spec.unsigned, None) is None:
         part.fail("evidence_subjects", EVIDENCE, "Does not name the document before its signing.")
-    belongs = {part.spec.document, EVIDENCE} | (set(SHEETS) if part.spec.public else _MODEL)
+    sheets = sheets_of(protected=is_protected(evidence.predicate))
+    belongs = {part.spec.document, EVIDENCE} | (
+        set(sheets) if part.spec.public else _MODEL | set(INTERNAL_SHEETS)
+    )
     if part.spec.public:
         belongs |= _DATA & {str(f["name"]) for f in value_of(evidence.predicate, "files.synthetic")}
     for name in sorted(set(manifest.subjects) - belongs):
@@ -269,6 +272,7 @@ def _check_document(
             unsigned_sha256=part.unsigned_sha256,
             signers=ExpectedSigners(
                 roles=part.roles,
+                pinned=part.pinned,
                 level=part.level,
                 certificate=part.certificate,
                 roots=roots,

@@ -9,7 +9,7 @@ time that is believed because the file says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from pyhanko_certvalidator import ValidationContext
 from dpsynth.errors import InputError
 from dpsynth.reports.levels import to_asn1
 from dpsynth.reports.sign import in_own_loop
-from dpsynth.signing.chain import UNREADABLE, common_name, find_path, unsuitable
+from dpsynth.signing.chain import UNREADABLE, common_name, find_path, fingerprint, unsuitable
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import Role
 from dpsynth.signing.timestamp import TimeStamp, Trust, check_token
@@ -42,6 +42,7 @@ class ExpectedSigners:
 
     Attributes:
         roles: Who must have signed, in order.
+        pinned: SHA-256 fingerprint of the one certificate with which a role may sign.
         level: PAdES level of each signature.
         certificate: The issuer, known from the manifest.
         roots: What the reader trusts for signers.
@@ -51,6 +52,7 @@ class ExpectedSigners:
     """
 
     roles: tuple[Role, ...]
+    pinned: Mapping[Role, str] = field(default_factory=dict)
     level: Level
     certificate: x509.Certificate
     roots: Sequence[x509.Certificate]
@@ -251,6 +253,13 @@ def _check_trust(
         if path.expired:
             found.unknown.append(
                 ("certificate_time", f"The certificate of the {by.role.words} is not valid now.")
+            )
+        if expected.pinned.get(by.role, fingerprint(certificate)) != fingerprint(certificate):
+            found.problems.append(
+                (
+                    "pdf_other_certificate",
+                    f"The {by.role.words} signed with another certificate than was declared.",
+                )
             )
     status = _status(signature, moment, expected, store, required=expected.level.long_term)
     if not (status.intact and status.valid and status.docmdp_ok and status.seed_value_ok):

@@ -151,3 +151,17 @@ def test_the_independent_method_has_a_plan_and_says_what_it_leaves_out(desk: Des
     tree = asked(desk, "--synthesizer", "independent", "--assume-rows", "4000")
     assert [entry["columns"] for entry in tree["forecast"]["noise"]] == [1]
     assert {m["attributes"][0] for m in tree["plan"][0]["marginals"]} == set(HEADER[1:])
+
+
+def test_columns_whose_declared_texts_a_spreadsheet_would_run_are_named(desk: Desk) -> None:
+    dictionary = desk.folder / "dictionary.yaml"
+    said = "spreadsheet programs may run as a formula"
+    assert asked(desk)["formulas"] == [] and said not in check(desk).err
+    whole = dictionary.read_text(encoding="utf-8")
+    dictionary.write_text(whole.replace("'?': unknown", "'=HYPERLINK(1)': unknown"))
+    assert asked(desk)["formulas"] == ["ward"]
+    answer = check(desk)
+    assert answer.code == 0 and f"Column ward declares a text that {said}" in answer.err
+    assert asked(desk, "--format", "parquet")["formulas"] == []
+    dictionary.write_text(whole.replace("[north,", "['-1', north,"))
+    assert asked(desk)["formulas"] == []

@@ -91,7 +91,7 @@ def test_rows_under_a_condition(desk: Desk, fitted: Path) -> None:
 def test_conditions_that_cannot_be(
     desk: Desk, fitted: Path, where: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dpsynth.synth.marginal_model.LEAST_PROBABILITY", 0.01)
+    monkeypatch.setattr("dpsynth.synth.binned_model.LEAST_PROBABILITY", 0.01)
     options = [part for text in where for part in ("--where", text)]
     answer = desk.run(
         "sample", str(fitted), "--dictionary", "dictionary.yaml", "--rows", "10", "--out", "x.csv",

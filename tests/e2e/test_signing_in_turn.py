@@ -9,6 +9,7 @@ from pathlib import Path
 
 from certificates import CertificateAuthority, revocation_list
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -20,11 +21,11 @@ from time_authority import Authority, serving
 
 from dpsynth.signing.manifest import STAMPS
 
-ROLES = "[issuer, expert, dpo]"
-
 
 def declare(desk: Desk, url: str) -> Path:
+    """Write a release file that pins the officer to a certificate, as openssl prints it."""
     path = desk.folder / "release.yaml"
+    officer = (desk.folder / "dpo.sha256").read_text(encoding="utf-8")
     path.write_text(
         f"""\
 name: clinic
@@ -40,7 +41,7 @@ sign:
   level: B-LTA
   certificates: [keys/root.pem, time.pem]
   crls: [signers.crl, time.crl]
-  roles: {ROLES}
+  roles: [issuer, expert, "dpo={officer}"]
 """,
         encoding="utf-8",
     )
@@ -56,7 +57,7 @@ def hand_out(desk: Desk, time: Authority) -> None:
     (desk.folder / "signers.crl").write_bytes(authority.crl())
     (desk.folder / "time.crl").write_bytes(revocation_list(time.root, time.root_key))
     (desk.folder / "time.pem").write_bytes(time.root.public_bytes(Encoding.PEM))
-    for role in ("expert", "dpo"):
+    for role in ("expert", "dpo", "colleague"):
         signer = authority.signer(f"Dr. {role}", age=datetime.now(UTC) - root.not_valid_before_utc)
         content = pkcs12.serialize_key_and_certificates(
             role.encode(),
@@ -66,6 +67,8 @@ def hand_out(desk: Desk, time: Authority) -> None:
             BestAvailableEncryption(PASSPHRASE.encode()),
         )
         (desk.folder / f"{role}.p12").write_bytes(content)
+        digest = signer.certificate.fingerprint(SHA256()).hex(":").upper()
+        (desk.folder / f"{role}.sha256").write_text(digest, encoding="utf-8")
 
 
 def test_three_signers_and_a_renewal(desk: Desk) -> None:
@@ -83,8 +86,9 @@ def test_three_signers_and_a_renewal(desk: Desk) -> None:
             codes = [f["code"] for f in told["findings"] if f["severity"] != "note"]
             return told["exit_code"], told["facts"], codes
 
-        def sign(role: str) -> tuple[int, str]:
-            key = f"sign clinic --role {role} --key {role}.p12 --passphrase-file passphrase"
+        def sign(role: str, signer: str = "") -> tuple[int, str]:
+            file = f"{signer or role}.p12"
+            key = f"sign clinic --role {role} --key {file} --passphrase-file passphrase"
             answer = desk.run(*key.split(), "--level", "B-LTA", *stamped)
             return answer.code, answer.text
 
@@ -95,6 +99,10 @@ def test_three_signers_and_a_renewal(desk: Desk) -> None:
         assert (desk.folder / "clinic/public/certificate.pdf").read_bytes() == issued
         assert sign("expert")[0] == 0
         assert verified()[2] == ["pdf_signer_missing"]
+        before = (desk.folder / "clinic/public/certificate.pdf").read_bytes()
+        code, text = sign("dpo", "colleague")
+        assert code == 2 and "not the certificate that the issuer declared" in text
+        assert (desk.folder / "clinic/public/certificate.pdf").read_bytes() == before
         assert sign("dpo")[0] == 0
         code, facts, found = verified("--ledger", str(desk.ledger), "--rebuild")
         assert (code, found) == (0, [])

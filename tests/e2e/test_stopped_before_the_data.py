@@ -65,3 +65,18 @@ def test_recipient_and_policy_are_in_the_ledger_before_the_data(desk: Desk) -> N
         record = book.status("clinic").records[0]
     assert (record.recipient, record.jurisdiction) == ("Univ. X", "CH")
     assert record.policy == {"name": "default", "sha256": load_policy("default").digest}
+
+
+def test_a_declared_text_that_cannot_be_signed_stops_before_the_budget(desk: Desk) -> None:
+    """As bytes of another encoding on the command line are read: a lone surrogate."""
+    answer = desk.release("--purpose", "caf\udce9")
+    assert answer.code == 2 and "release.purpose" in answer.err, answer.text
+    assert not (desk.folder / "clinic").exists()
+    checked = desk.run(
+        "check", "--data", "data.csv", "--dictionary", "dictionary.yaml", "--epsilon", "1",
+        "--delta", "1e-6", "--lineage", "clinic", "--name", "clinic", "--recipient", "caf\udce9",
+    )  # fmt: skip
+    assert checked.code == 2 and "release.recipient" in checked.err, checked.text
+    if desk.ledger.exists():
+        with read_ledger() as book:
+            assert "clinic" not in book.lineages()

@@ -28,15 +28,17 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from envelopes import resign_evidence, resign_manifest, statement_of
+from ledger_copies import committed_anew
 from signed_files import World
 from steward import PASSPHRASE, furnish
 from tampered_pdf import unsigned_part
 from time_authority import Authority, serving
 
 from dpsynth.cli import main
+from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
-from dpsynth.signing.manifest import MANIFEST, STAMPS
+from dpsynth.signing.manifest import MANIFEST, STAMPS, sha256
 from dpsynth.signing.roles import ISSUER_ONLY, Role
 from dpsynth.signing.status import ReleaseStatus, StatusEntry, StatusList, first_edition
 
@@ -211,6 +213,13 @@ def resigned(hospital: Hospital, bundle: Path, target: Path, *, level: Level, ki
         (folder / document).write_bytes(whole)
         bound = {"public_manifest": digest}
     return target
+
+
+def ledger_of(hospital: Hospital, bundle: Path, target: Path) -> Path:
+    """Return the ledger as it would be had the newest release been signed as this bundle is."""
+    digests = {part: sha256(bundle / part / MANIFEST) for part in DOCUMENTS}
+    key = LedgerKey.load(hospital.folder / "keys" / "ledger.pem")
+    return committed_anew(hospital.ledger, target, key, digests)
 
 
 def roles_of(folder: Path) -> tuple[Role, ...]:

@@ -312,6 +312,30 @@ def calls(names: list[str], rho: float) -> list[dict[str, Any]]:
     return found
 
 
+#: Training of a release, as its evidence states it.
+STEPS = {"order": "22.18", "sampling_rate": "0.02", "noise_multiplier": "3.36", "steps": 400}
+
+
+def trained_values() -> dict[str, Any]:
+    """Return a release whose method trained on Poisson samples."""
+    call = {
+        "seq": 9,
+        "stage": "training",
+        "mechanism": "poisson gaussian",
+        "rho": "0.0195",
+        **STEPS,
+    }
+    values = adult_values()
+    columns = [c for c in values["accounting.calls"] if c["stage"] == "one-way"]
+    return values | {
+        "synthesizer.name": "gan",
+        "synthesizer.fitted": "gan",
+        "accounting.sampled": STEPS,
+        "accounting.calls": [*columns, call | STEPS],
+        "guarantee.assurance_class": "B",
+    }
+
+
 def adult_values() -> dict[str, Any]:
     rho, mu = 0.02436, 0.2207
     stages = [
@@ -375,6 +399,7 @@ def adult_values() -> dict[str, Any]:
         "every mechanism call is added up and converted to (epsilon, delta) by three "
         "accountants; the "
         "largest is reported.",
+        "accounting.sampled": None,
         "accounting.cross_check": [
             {"accountant": "OpenDP zCDP", "epsilon": "0.9999912345"},
             {"accountant": "dp-accounting RDP", "epsilon": "0.99812"},
@@ -508,6 +533,12 @@ def adult_values() -> dict[str, Any]:
             "python": "3.11.2", "dpsynth": "0.1.0", "opendp": "0.14.2", "dp-accounting": "0.6.0",
             "numpy": "2.3.1", "scipy": "1.16.0", "weasyprint": "70.0", "pyHanko": "0.38.0",
         },
+        "environment.lock": digest("lock"),
+        "environment.packages": [
+            {"name": "dpsynth", "version": "0.1.0", "needs": ["numpy", "opendp"]},
+            {"name": "numpy", "version": "2.3.1", "needs": []},
+            {"name": "opendp", "version": "0.14.2+local", "needs": ["numpy"]},
+        ],
         "environment.code": {"register_sha256": digest("claims"), "code_sha256": digest("code")},
         "environment.entropy": "Operating-system entropy through OpenDP's discrete Gaussian "
         "and noisy-max "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import rfc8785
 from envelopes import opened, statement_of
 from hospital import entry
+from ledger_copies import edited_copy
 from tampers import Scene, tamper, with_status
 
 from dpsynth.signing.chain import fingerprint
@@ -151,20 +150,8 @@ def edited_ledger(scene: Scene, bundle: Path) -> list[str]:
 
 
 def _spoiled(scene: Scene, bundle: Path, change: str) -> Path:
-    """Return a copy of the ledger, changed past its triggers, which are put back."""
-    path = Path(shutil.copy(scene.hospital.ledger, bundle.parent / "ledger.sqlite"))
-    connection = sqlite3.connect(path)
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    triggers = found.fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    ((last,),) = connection.execute("SELECT max(seq) FROM entries").fetchall()
-    connection.execute(change.format(last=last))
-    for _, sql in triggers:
-        connection.execute(sql)
-    connection.commit()
-    connection.close()
-    return path
+    """Return a copy of the ledger, changed past its triggers."""
+    return edited_copy(scene.hospital.ledger, bundle.parent / "ledger.sqlite", change)
 
 
 def _signed_by(listed: StatusList, signer: Signer) -> bytes:

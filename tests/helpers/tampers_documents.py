@@ -13,9 +13,10 @@ from signed_files import ALL
 from tampered_pdf import Tampering, cut_after, unsigned_part
 from tampers import Scene, tamper
 
+from dpsynth.signing.chain import fingerprint
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
-from dpsynth.signing.manifest import MANIFEST
+from dpsynth.signing.manifest import MANIFEST, STAMPS
 from dpsynth.signing.roles import Role
 
 CERTIFICATE = "certificate.pdf"
@@ -114,6 +115,19 @@ def no_time(scene: Scene, bundle: Path) -> None:
     pdf = world.sign(_issued(scene, bundle), Role.EXPERT, ALL, Level.B_B, world.signer(Role.EXPERT))
     path = bundle / "public" / CERTIFICATE
     path.write_bytes(world.sign(pdf, Role.DPO, ALL, Level.B_LTA, world.signer(Role.DPO)))
+
+
+@tamper("signature", "a colleague signs for the declared expert", "a name that nobody agreed on",
+        "pdf_other_certificate", on="three")  # fmt: skip
+def not_the_declared_expert(scene: Scene, bundle: Path) -> None:
+    """Under the trusted root, where the issuer declared one certificate for that role."""
+    world = scene.hospital.world
+    expert, officer = world.signer(Role.EXPERT), world.signer(Role.DPO)
+    (bundle / "public" / CERTIFICATE).write_bytes(_issued(scene, bundle))
+    (bundle / "public" / STAMPS).unlink()  # over the manifest that declared no certificate
+    _relist(scene, bundle, certificates={"expert": fingerprint(expert.certificate)})
+    colleague = world.authority.signer(expert.name)
+    _sign(scene, bundle, ((Role.EXPERT, colleague), (Role.DPO, officer)))
 
 
 @tamper("signature", "expert signs with the certificate of a web server",

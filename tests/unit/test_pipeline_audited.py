@@ -43,8 +43,18 @@ def test_a_sharp_audit_makes_class_a(tmp_path: Path) -> None:
     assert "2,000 fits" in fact.text and "1.5 times would have been seen" in fact.text
     assert "0.440 (at least 0.400 at 99 %) of 0.459" in fact.text
     assert wording.assurance("A", audited=True)[0] == "A"
-    hazard = {h["hazard"]: h for h in wording.hazards(fact.status)}["Implementation audit"]
+    hazards = wording.hazards(fact.status, sampled=False)
+    hazard = {h["hazard"]: h for h in hazards}["Implementation audit"]
     assert hazard["status"] == "partly"
+
+
+def test_training_on_samples_is_no_integer_noise() -> None:
+    """Floating-point noise is said wherever noise is spoken of."""
+    first, *_ = wording.hazards(Status.NOT_RUN, sampled=True)
+    assert first["hazard"] == "Floating-point noise" and first["status"] == "partly"
+    assert "floating point" in wording.entropy(sampled=True)
+    assert "floating" not in wording.entropy(sampled=False)
+    assert "Renyi" in wording.accounting(sampled=True) != wording.accounting(sampled=False)
 
 
 @pytest.mark.parametrize(

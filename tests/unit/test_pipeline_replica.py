@@ -13,11 +13,13 @@ import pytest
 from dpsynth.attacks.generators import SHADOW_COLUMNS
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline.prepare import Plan, prepare
+from dpsynth.pipeline.plan import Plan
+from dpsynth.pipeline.prepare import prepare
 from dpsynth.pipeline.replica import Replica, foremost, generator_of
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import MarginalQuery
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.synth.api import Model, Synthesizer
 
 DICTIONARY = r"""version: 1
@@ -155,3 +157,11 @@ def test_columns_of_shadows_follow_from_declarations(plan: Plan) -> None:
     names = generator_of(plan).columns
     assert names == plan.codec.domain.names and len(names) <= SHADOW_COLUMNS  # in their order
     assert generator_of(plan).rows_per_unit == 3
+
+
+def test_canaries_have_one_row_where_units_are_clipped_whole(plan: Plan) -> None:
+    """Two rows of one person, each a unit of its own, would move a sum by twice the norm."""
+    steps = SampledSteps(sampling_rate=0.1, noise_multiplier=2.0, steps=10)
+    trains = replace(plan, stated_price=replace(plan.price, sampled=steps))
+    assert generator_of(trains).rows_per_unit == 1
+    assert Replica.of(trains).max_rows_per_unit == 3  # the noise of counts is the release's

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     RESERVE = "reserve"  #: a release may spend so much
     OPEN = "open"  #: written before the data is opened
     CHARGE = "charge"  #: events, written before their noise is drawn
+    RUN = "run"  #: programs without any guarantee, written before they get a row
     COMMIT = "commit"  #: the release is complete, with the digests of its files
     VOID = "void"  #: the reservation is given back; the data was never opened
 
@@ -123,7 +124,7 @@ class Entry:
     def summary(self) -> dict[str, Any]:
         """Return {seq, kind, created, release, rho, digest}; release and rho may be empty."""
         rho = str(self.payload.get("rho", ""))
-        if self.kind in {Kind.CHARGE, Kind.COMMIT}:
+        if rho and self.kind in {Kind.CHARGE, Kind.COMMIT}:
             rho = shortened(rho)  # the exact text can be long
         return {
             "seq": self.seq,

@@ -89,7 +89,10 @@ class Spending:
 
 def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> None:
     """Raise BudgetError, which says what is left, unless every cap allows the reservation."""
-    asked = record.budget
+    _check_kind(terms, spending.total, record)
+    if not record.protected:
+        return
+    asked = record.priced
     left = minus(Decimal(terms.total_rho), spending.total.rho)
     if Decimal(record.reserved_rho) > left:
         raise _overdrawn("The budget", terms.total, _allows(left, asked, record), record, terms)
@@ -122,6 +125,26 @@ def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> Non
                 _check_cap(f"The cap for {whose}", cap, bucket, terms, record)
 
 
+def _check_kind(terms: LineageTerms, total: Bucket, record: ReleaseRecord) -> None:
+    """Raise BudgetError where protected and unprotected releases would meet in one lineage."""
+    if not total.live or (total.currency is Currency.NONE) is (record.currency is Currency.NONE):
+        return
+    if record.protected:
+        raise BudgetError(
+            "Releases without a differential-privacy guarantee were made about these people, so "
+            "no total can be promised to them any more.",
+            where=f"lineage {terms.lineage}",
+            fix="A lineage of other people can be protected. These people stay unprotected here.",
+        )
+    raise BudgetError(
+        "These people were promised a total: a release without a differential-privacy guarantee "
+        "would make every certificate of this lineage false.",
+        where=f"lineage {terms.lineage}",
+        fix="Use a method with a guarantee. Without one, only other people, who have no protected "
+        "release, can be used, under a lineage of their own.",
+    )
+
+
 def _check_cap(
     title: str, cap: Cap, bucket: Bucket, terms: LineageTerms, record: ReleaseRecord
 ) -> None:
@@ -137,7 +160,7 @@ def _check_cap(
     if currency is Currency.ZCDP:
         if after > Decimal(cap.rho):
             left = minus(Decimal(cap.rho), bucket.rho)
-            rest = _allows(left, record.budget, record)
+            rest = _allows(left, record.priced, record)
             raise _overdrawn(title, cap.budget, rest, record, terms)
         return
     delta = conversion_delta(cap.budget, terms.discovery_delta)
@@ -161,7 +184,8 @@ def _overdrawn(
     """Return the error that says which cap, what is left and what was asked."""
     return BudgetError(
         f"{title} is epsilon {cap.epsilon:g} (delta {cap.delta:g}) for all releases together. "
-        f"What is left allows {rest} (delta {record.delta:g}); epsilon {record.epsilon:g} was "
+        f"What is left allows {rest} (delta {record.priced.delta:g}); epsilon "
+        f"{record.priced.epsilon:g} was "
         "asked for.",
         where=f"lineage {terms.lineage}",
         fix="Ask for less, or give an earlier release to the new recipient.",

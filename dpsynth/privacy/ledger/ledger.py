@@ -251,7 +251,7 @@ class Ledger:
         lineage: str,
         release: str,
         *,
-        budget: Budget,
+        budget: Budget | None,
         rho: float,
         unit: PrivacyUnit,
         plan: Sequence[Mapping[str, Any]],
@@ -268,21 +268,24 @@ class Ledger:
         Args:
             lineage: Registered lineage.
             release: Name of the release.
-            budget: What the release may spend, as a person declared it.
+            budget: What the release may spend, as a person declared it; None with the currency
+                NONE.
             rho: The same in rho, at what `discovery_delta` leaves of the budget's delta.
             unit: Privacy unit; relation and column must be the lineage's.
             plan: What is to be asked, for the record.
             discovery_delta: What events with a delta of their own may spend of it.
             recipient: Who gets the release; spellings with equal letters and digits are one.
             jurisdiction: Where the recipient is; compared likewise.
-            currency: In what the events add up; events that are no zCDP need RENYI.
+            currency: In what the events add up; events that are no zCDP need RENYI, programs
+                without any guarantee NONE.
             policy: {"name", "sha256"} of the policy that judges the release.
             caps: Caps of that policy for any one recipient and jurisdiction; the stricter of these
                 and the lineage's holds.
             sampled: Steps on Poisson samples that are part of it; needs RENYI.
 
         Raises:
-            BudgetError: The lineage cannot pay, or a cap is reached. Nothing was written.
+            BudgetError: The lineage cannot pay, a cap is reached, or protected and unprotected
+                releases would meet in it. Nothing was written.
             InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
         """
         asked = ReleaseRecord.asked(

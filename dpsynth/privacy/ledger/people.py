@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,24 @@ class People:
         if known < HALF:
             return ()
         return tuple(name for name in sorted(shares, key=lambda n: -shares[n]) if shares[name] > 0)
+
+    def shared_with(
+        self, lineage: str, prints: Prints, others: Collection[str], *, more_than: float
+    ) -> tuple[str, ...]:
+        """Name those of some lineages that hold more than a share of these units.
+
+        Args:
+            lineage: The lineage that is about to be used; never named.
+            prints: Fingerprints of its units.
+            others: Names of the lineages to compare with.
+            more_than: Share of the units; 0 for any of them.
+        """
+        stored = self._stored()
+        return tuple(
+            name
+            for name in others
+            if name != lineage and name in stored and _shared(prints, stored[name]) > more_than
+        )
 
     def remember(self, lineage: str, prints: Prints) -> None:
         """Keep the fingerprints of a lineage beside those kept before.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dpsynth.privacy.accountant import Loss
 
 ZERO = Fraction(0)
+_PRICES = {"epsilon", "delta", "rho", "discovery_delta", "caps"}
 
 
 class ReleaseState(StrEnum):
@@ -47,7 +48,7 @@ class ReleaseRecord:
     Attributes:
         seq: Number of its reserve entry, which names it.
         release: Name of the release.
-        budget: Privacy loss that was reserved.
+        budget: Privacy loss that was reserved; None where there is no guarantee.
         reserved_rho: The same in rho, at what `discovery_delta` leaves of its delta.
         discovery_delta: What its events may spend of delta.
         max_rows: Rows of one unit at most: no event may claim a smaller sensitivity.
@@ -68,7 +69,7 @@ class ReleaseRecord:
 
     seq: int
     release: str
-    budget: Budget
+    budget: Budget | None
     reserved_rho: float
     discovery_delta: float
     max_rows: int
@@ -86,14 +87,20 @@ class ReleaseRecord:
     sampled: SampledSteps | None = None
 
     @property
-    def epsilon(self) -> float:
-        """Epsilon that was reserved."""
-        return self.budget.epsilon
+    def protected(self) -> bool:
+        """Whether it is a differentially private release."""
+        return self.currency is not Currency.NONE
 
     @property
-    def delta(self) -> float:
-        """Delta that was reserved."""
-        return self.budget.delta
+    def priced(self) -> Budget:
+        """Privacy loss that was reserved.
+
+        Raises:
+            InputError: There is no guarantee.
+        """
+        if self.budget is None:
+            raise InputError("has no guarantee, so no epsilon.", where=f"release {self.release}")
+        return self.budget
 
     @property
     def spent_rho(self) -> Fraction:
@@ -116,18 +123,25 @@ class ReleaseRecord:
         assert_never(self.state)
 
     def to_json(self, plan: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the payload of its reserve entry."""
+        """Return the payload of its reserve entry; without a guarantee it has no number of one."""
+        prices = (
+            {
+                **budget_json(self.budget),
+                "rho": decimal_string(self.reserved_rho),
+                "discovery_delta": decimal_string(self.discovery_delta),
+                "caps": self.caps.to_json(),
+            }
+            if self.budget is not None
+            else {}
+        )
         return {
             "release": self.release,
-            **budget_json(self.budget),
-            "rho": decimal_string(self.reserved_rho),
-            "discovery_delta": decimal_string(self.discovery_delta),
+            **prices,
             "max_rows": self.max_rows,
             "recipient": self.recipient,
             "jurisdiction": self.jurisdiction,
             "currency": self.currency.value,
             "policy": dict(self.policy),
-            "caps": self.caps.to_json(),
             "plan": [dict(stage) for stage in plan],
             **({"sampled": self.sampled.to_json()} if self.sampled else {}),
         }
@@ -137,7 +151,7 @@ class ReleaseRecord:
         cls,
         release: str,
         *,
-        budget: Budget,
+        budget: Budget | None,
         rho: float,
         unit: PrivacyUnit,
         discovery_delta: float = 0.0,
@@ -173,18 +187,24 @@ class ReleaseRecord:
             tree["max_rows"], int
         ):
             raise InputError("is malformed.", where=f"entry {seq}")
+        currency = Currency(tree["currency"])
+        priced = currency is not Currency.NONE
+        if not priced and _PRICES & set(tree):
+            raise InputError("has a price and no guarantee.", where=f"entry {seq}")
         return cls(
             seq=seq,
             release=tree["release"],
-            budget=budget_from(tree),
-            reserved_rho=parse_decimal(tree["rho"], where="ledger"),
-            discovery_delta=parse_decimal(tree["discovery_delta"], where="ledger"),
+            budget=budget_from(tree) if priced else None,
+            reserved_rho=parse_decimal(tree["rho"], where="ledger") if priced else 0.0,
+            discovery_delta=parse_decimal(tree["discovery_delta"], where="ledger")
+            if priced
+            else 0.0,
             max_rows=tree["max_rows"],
             recipient=tree["recipient"],
             jurisdiction=tree["jurisdiction"],
-            currency=Currency(tree["currency"]),
+            currency=currency,
             policy=dict(tree["policy"]),
-            caps=Caps.from_json(tree["caps"]),
+            caps=Caps.from_json(tree["caps"]) if priced else Caps(),
             created=created,
             sampled=SampledSteps.from_json(tree["sampled"]) if "sampled" in tree else None,
         )
@@ -217,6 +237,11 @@ class LineageStatus:
         return Fraction(self.terms.discovery_delta) - self.spent_delta
 
     @property
+    def unprotected(self) -> bool:
+        """Whether releases without a guarantee stand in it: then it has no epsilon."""
+        return any(not r.protected and r.state is not ReleaseState.VOID for r in self.records)
+
+    @property
     def releases(self) -> int:
         """Number of reservations so far, whatever became of them."""
         return len(self.records)
@@ -236,11 +261,14 @@ class LineageStatus:
         )
 
     @property
-    def epsilon_spent(self) -> float:
+    def epsilon_spent(self) -> float | None:
         """Epsilon of what is spent, at the lineage's delta: information, no filter acts on it.
 
-        At the best order while all is zCDP, else at the lineage's order.
+        At the best order while all is zCDP, else at the lineage's order; None where a release has
+        no guarantee, for then nothing bounds what was learned of these people.
         """
+        if self.unprotected:
+            return None
         if not self.spent_rho:
             return 0.0
         order = self.terms.order if self.renyi else None
@@ -262,12 +290,24 @@ class LineageStatus:
 
         Only the lineage's total holds whatever was asked because of whatever answer. This sum
         assumes that nothing given to these recipients was chosen by looking at what others got.
+
+        Raises:
+            InputError: Something without a guarantee was released: nothing bounds what they know.
         """
         from dpsynth.privacy.accountant import Loss
 
         asked = {alike(name) for name in recipients}
         found = (record for record in self.records if alike(record.recipient) in asked)
-        return sum((Loss(rho=r.spent_rho, delta=r.spent_delta) for r in found), Loss())
+        return sum(map(self._loss, found), Loss())
+
+    def _loss(self, record: ReleaseRecord) -> Loss:
+        """Return what a release takes; at the lineage's one order where it is no zCDP."""
+        from dpsynth.privacy.accountant import Loss
+
+        if not record.protected and record.state is not ReleaseState.VOID:
+            _ = record.priced  # raises: zero would say that it gave nothing away
+        order = self.terms.order if record.currency is Currency.RENYI else None
+        return Loss(rho=record.spent_rho, delta=record.spent_delta, order=order)
 
     def _by(self, names: list[str]) -> dict[str, Loss]:
         from dpsynth.privacy.accountant import Loss
@@ -276,8 +316,7 @@ class LineageStatus:
         found: dict[str, Loss] = {}
         for name, record in zip(names, self.records, strict=True):
             first = shown.setdefault(alike(name), name if alike(name) else "")
-            loss = Loss(rho=record.spent_rho, delta=record.spent_delta)
-            found[first] = found.get(first, Loss()) + loss
+            found[first] = found.get(first, Loss()) + self._loss(record)
         return found
 
 

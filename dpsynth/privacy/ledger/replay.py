@@ -183,6 +183,8 @@ class Replay:
                 self._reserve(entry, full=full)
             case Kind.CHARGE:
                 self._charge(entry, full=full)
+            case Kind.RUN:
+                self._run(entry, full=full)
             case Kind.OPEN | Kind.COMMIT | Kind.VOID:
                 self._advance(entry)
             case _:
@@ -209,7 +211,8 @@ class Replay:
         """Apply a reservation: the filter admits it, as it did when it was written."""
         lineage = entry.lineage
         record = ReleaseRecord.from_json(entry.seq, entry.created, entry.payload)
-        _require(record.reserved_rho > 0 and record.discovery_delta >= 0)
+        _require(record.reserved_rho > 0 if record.protected else record.reserved_rho == 0)
+        _require(record.discovery_delta >= 0)
         if full:
             audit.check_claim(record, self.terms[lineage])
         try:
@@ -217,6 +220,8 @@ class Replay:
         except BudgetError:
             raise damaged(
                 f"Entry {entry.seq} reserves more than the caps of its lineage allow."
+                if record.protected
+                else f"Entry {entry.seq} runs without a guarantee in a lineage that promises one."
             ) from None
         buckets = self._spending[lineage].of(record)
         for bucket in buckets:
@@ -230,12 +235,21 @@ class Replay:
         _require(release.state is ReleaseState.OPEN)
         if full:
             _require(entry.payload["release"] == release.record.release)
-            audit.check_charge(entry, release.record, self.terms[entry.lineage])
+            before = Fraction(release.rho)
+            audit.check_charge(entry, before, release.record, self.terms[entry.lineage])
         charged = plus(release.rho, read_amount(rho))
         failing = release.delta if delta == "0" else plus(release.delta, read_amount(delta))
         _require(charged <= Decimal(release.record.reserved_rho))
         _require(failing <= Decimal(release.record.discovery_delta))
         release.rho, release.delta, release.stale = charged, failing, True
+
+    def _run(self, entry: Entry, *, full: bool) -> None:
+        """Apply the start of programs without a guarantee."""
+        release = self._releases[entry.lineage][entry.payload["reservation"]]
+        _require(release.state is ReleaseState.OPEN and not release.record.protected)
+        _require(entry.payload["release"] == release.record.release)
+        if full:
+            audit.check_run(entry, release.record)
 
     def _advance(self, entry: Entry) -> None:
         """Apply an open, commit or void."""
@@ -252,8 +266,11 @@ class Replay:
             _require(release.state is ReleaseState.RESERVED)
         else:
             _require(release.state is ReleaseState.OPEN)
-            charged = (as_text(release.rho), as_text(release.delta))
-            _require((payload["rho"], payload["delta"]) == charged)
+            if record.protected:
+                charged = (as_text(release.rho), as_text(release.delta))
+                _require((payload["rho"], payload["delta"]) == charged)
+            else:
+                _require("rho" not in payload and "delta" not in payload)
             _require(isinstance(payload["digests"], dict))
         for bucket in release.buckets:
             bucket.settle(record, release.rho, release.delta, void=void)

@@ -7,8 +7,9 @@ from typing import Any
 
 from dpsynth.errors import DpsynthError, InputError
 from dpsynth.privacy.events import Event
+from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.amounts import as_amount, as_text
-from dpsynth.privacy.ledger.audit import price
+from dpsynth.privacy.ledger.audit import check_rest, check_unbounded, price
 from dpsynth.privacy.ledger.book import Book, Draft
 from dpsynth.privacy.ledger.chain import Head, Kind
 from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
@@ -60,7 +61,8 @@ class Reservation:
             raise InputError("There is nothing to charge.", where=self.release)
 
         def body(record: ReleaseRecord, replay: Replay) -> dict[str, Any]:
-            cost = price(events, record, replay.terms[self.lineage])
+            terms = replay.terms[self.lineage]
+            cost = price(events, record, terms)
             check_affordable(record.charged_rho + cost.rho, record.reserved_rho, self.release)
             check_affordable(
                 record.charged_delta + cost.delta,
@@ -68,6 +70,7 @@ class Reservation:
                 self.release,
                 what="delta for discovery",
             )
+            check_rest(events, record.charged_rho, cost, record, terms)
             return {
                 "events": [event.to_json() for event in events],
                 "rho": as_text(as_amount(cost.rho)),
@@ -75,6 +78,24 @@ class Reservation:
             }
 
         return self._step(Kind.CHARGE, ReleaseState.OPEN, body).seq
+
+    def record_unbounded(self, events: Sequence[UnboundedEvent]) -> int:
+        """Write which programs without a guarantee are about to get rows, durably, before they do.
+
+        Returns:
+            Number of the entry.
+
+        Raises:
+            InputError: The data is not open, there is no event, or the release promises a
+                guarantee.
+        """
+
+        def body(record: ReleaseRecord, replay: Replay) -> dict[str, Any]:
+            del replay
+            check_unbounded(events, record)
+            return {"events": [event.to_json() for event in events]}
+
+        return self._step(Kind.RUN, ReleaseState.OPEN, body).seq
 
     def commit(self, digests: Mapping[str, str]) -> Head:
         """Write that the release is complete; only what was charged stays spent.
@@ -85,6 +106,8 @@ class Reservation:
 
         def body(record: ReleaseRecord, replay: Replay) -> dict[str, Any]:
             del replay
+            if not record.protected:
+                return {"digests": dict(digests)}
             return {
                 "digests": dict(digests),
                 "rho": as_text(as_amount(record.charged_rho)),

@@ -26,6 +26,7 @@ class Currency(StrEnum):
 
     ZCDP = "zcdp"  #: rho of zCDP: holds at every Renyi order
     RENYI = "renyi"  #: the price at the one order that the lineage fixed
+    NONE = "none"  #: nothing adds up: programs without any guarantee run
 
 
 @dataclass(frozen=True, kw_only=True)

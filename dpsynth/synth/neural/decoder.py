@@ -9,11 +9,13 @@ torch; ``torch_decoder.py`` holds its counterpart for training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 
@@ -55,6 +57,26 @@ class Decoder:
             raise ValueError(f"layers of shapes {found}")
         if any(layer.bias.shape != layer.weight.shape[1:] for layer in self.layers):
             raise ValueError("a bias of another length than its layer")
+
+    @classmethod
+    def of_one_point(cls, logits: Sequence[Floats]) -> Decoder:
+        """Return a decoder that gives the same distribution at every point.
+
+        Args:
+            logits: Of each column.
+        """
+        sizes = tuple(column.size for column in logits)
+        first, last = layer_shapes(1, 1, 0, sum(sizes))
+        return cls(
+            sizes=sizes,
+            layers=(
+                Layer(weight=np.zeros(first, np.float32), bias=np.zeros(1, np.float32)),
+                Layer(
+                    weight=np.zeros(last, np.float32),
+                    bias=np.concatenate(list(logits)).astype(np.float32),
+                ),
+            ),
+        )
 
     @property
     def dimension(self) -> int:

@@ -22,6 +22,7 @@ from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.neural.decoder import Decoder, Floats32
+from dpsynth.synth.neural.evening import even_out
 from dpsynth.synth.neural.latents import Latents
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor
 from dpsynth.synth.sampling import draw
@@ -173,7 +174,8 @@ class Mixture:
         """Draw rows of bins, in no particular order.
 
         Components get rows by systematic sampling, each within one of its expectation, and so do
-        the bins of a block in each component and in all components of a chunk together.
+        the bins of a block in each component and in all components of a chunk together. Rows of a
+        component then exchange values until pairs are even, see ``evening.py``.
 
         Args:
             rows: Number of rows, 0 or more.
@@ -196,6 +198,11 @@ class Mixture:
                 cell = np.empty(group.size, dtype=np.int32)
                 draw(table.reshape(len(numbers), -1).astype(np.float64), group, cell, rng)
                 codes[list(block.columns), part] = np.unravel_index(cell, table.shape[1:])
+        if len(self.blocks) > 1 and allotted.max() > 1:
+            starts = np.cumsum([0, *self.sizes[:-1]])
+            cells = np.ascontiguousarray(codes.T + starts)
+            even_out(cells, allotted, self._block_numbers(), self._pairs, rng)
+            codes = (cells - starts).T.astype(np.int32)
         return np.ascontiguousarray(codes[:, rng.permutation(rows)])
 
     @cached_property
@@ -275,6 +282,13 @@ class Mixture:
             flat = np.broadcast_to(share.ravel() / share.sum(), table.shape)
             table = np.divide(table, mass, out=flat.copy(), where=mass > 0)
         return table.reshape(len(values), *(self.sizes[c] for c in block.columns))
+
+    def _block_numbers(self) -> Codes:
+        """Return the number of the block of each column."""
+        numbers = np.zeros(len(self.sizes), dtype=np.int64)
+        for number, block in enumerate(self.blocks):
+            numbers[list(block.columns)] = number
+        return numbers
 
     def _block_of(self, column: int) -> Block:
         """Return the block of a column."""

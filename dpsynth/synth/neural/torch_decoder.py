@@ -40,11 +40,17 @@ class TorchDecoder(nn.Module):
         shapes = layer_shapes(dimension, width, blocks, sum(sizes))
         layers = [nn.Linear(*shape) for shape in shapes]
         self.layers = nn.ModuleList(layers)
+        self.last = layers[-1]
         for layer in layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(layer.bias)
         for layer in layers[2:-1:2]:
             nn.init.zeros_(layer.weight)
+
+    def begin_at(self, logits: Sequence[torch.Tensor]) -> None:
+        """Move what the last layer adds to the logits of each column."""
+        with torch.no_grad():
+            self.last.bias.copy_(torch.cat(list(logits)))
 
     def logits(self, points: torch.Tensor) -> torch.Tensor:
         """Return the logits of all bins at latent points, shape (n, cells)."""

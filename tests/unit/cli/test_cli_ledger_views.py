@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from fractions import Fraction
 
 import pytest
-from ledger_books import Books, spend
+from ledger_books import UNIT, Books, spend
 from rich.cells import cell_len
 
 from dpsynth.cli.ledger_figures import burn_down, joint, recipients
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import tight_epsilon
-from dpsynth.privacy.ledger import Ledger, LineageTerms
+from dpsynth.privacy.foreign import UnboundedEvent
+from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 SPENT = Fraction(0.015) + Fraction(0.01) + Fraction(0.005) + 2 * Fraction(0.02)
@@ -26,7 +28,8 @@ def test_all_lineages(books: Books, terms: LineageTerms) -> None:
     assert answer.json["ledger"]["copy"] is False and answer.json["ledger"]["moved"] is False
     [row] = answer.json["lineages"]
     assert set(row) == {
-        "lineage", "unit", "unit_column", "relation", "cap", "spent", "left", "releases", "states",
+        "lineage", "unit", "unit_column", "relation", "protected", "cap", "spent", "left",
+        "releases", "states",
     }  # fmt: skip
     assert Fraction(float(row["spent"]["rho"])) >= SPENT
     assert float(row["spent"]["rho"]) == pytest.approx(float(SPENT), rel=1e-12)
@@ -165,3 +168,30 @@ def test_burn_down_ends_where_the_ledger_does(books: Books) -> None:
         row = ledger.status("clinic")
     steps = burn_down(row)
     assert steps[-1].left * Fraction(row.terms.total_rho) == row.remaining_rho
+
+
+def test_a_lineage_without_a_guarantee_shows_no_number_of_one(books: Books) -> None:
+    event = UnboundedEvent(stage="fit", program="Smith's GAN", version="1", reason="It copies.")
+    with books.open() as ledger:
+        total = Budget(epsilon=7.7, delta=1e-6)
+        ledger.register(LineageTerms.of("bare", unit=UNIT, total=total))
+        held = ledger.reserve(
+            "bare", "made", budget=None, rho=0.0, unit=UNIT, plan=[], recipient="Acme",
+            currency=Currency.NONE,
+        )  # fmt: skip
+        held.open_data()
+        held.record_unbounded([event])
+        held.commit({})
+    rows = books.call("ledger", "status", "--json").json["lineages"]
+    row = next(row for row in rows if row["lineage"] == "bare")
+    assert row["protected"] is False and row["cap"] is row["spent"] is row["left"] is None
+    detailed = books.call("ledger", "status", "bare", "--json").json["lineage"]
+    assert [run["release"] for run in detailed["burn_down"]] == ["made"]
+    assert "epsilon" not in json.dumps(detailed) and "rho" not in json.dumps(detailed)
+    shown = books.call("ledger", "status", "bare")
+    assert "No guarantee" in shown.out + shown.err and "made" in shown.out + shown.err
+    assert "epsilon" not in shown.out + shown.err and "7.7" not in shown.out + shown.err
+    table = books.call("ledger", "status")
+    assert "no guarantee" in table.out + table.err and "7.7" not in table.out + table.err
+    asked = books.call("ledger", "status", "bare", "--joint", "Acme")
+    assert asked.code == 2 and "nothing bounds" in asked.err

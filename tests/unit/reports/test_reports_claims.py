@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 import sample_evidence as sample
-from dpsynth.reports import charts, claims, document, text, views
+import sample_unprotected as bare
+from dpsynth.reports import charts, claims, document, text, unprotected_view, views
 from dpsynth.reports.claims import Claim, code_digest, register_digest
 
 from dpsynth.errors import SelfTestError
-from dpsynth.evidence import FIELDS, PublicEvidence
+from dpsynth.evidence import FIELDS, UNPROTECTED, PublicEvidence
 from dpsynth.evidence.shapes import says_something
 
 ROOT = Path(__file__).parents[3]
@@ -76,8 +77,14 @@ def source(module: Any) -> str:
 
 @cache
 def printed_keys() -> frozenset[str]:
-    template = text.resource("templates", "certificate.html").decode()
-    return frozenset(static_keys(template, source(views), source(charts)))
+    pages = (("certificate.html", views), ("certificate_unprotected.html", unprotected_view))
+    return frozenset(
+        key
+        for page, view in pages
+        for key in static_keys(
+            text.resource("templates", page).decode(), source(view), source(charts)
+        )
+    )
 
 
 class Watched(PublicEvidence):
@@ -93,12 +100,17 @@ class Watched(PublicEvidence):
 def printed_fields() -> set[str]:
     """Return the fields that the certificate reads and whose values hold sentences."""
     read: set[str] = set()
-    for values in (sample.adult_values(), sample.diabetes_values()):
+    for values in (sample.adult_values(), sample.diabetes_values(), sample.trained_values()):
         public = sample.build(values).public()
         watched = Watched({name: public.fact(name) for name in public})
         watched.read = read
         document._render("certificate.html", watched, views.certificate(watched) | {"signers": []})
-    return {name for name in read if says_something(FIELDS[name].shape)}
+    public = bare.build().public()
+    watched = Watched({name: public.fact(name) for name in public})
+    watched.read = read
+    view = unprotected_view.unprotected_certificate(watched) | {"signers": []}
+    document._render("certificate_unprotected.html", watched, view)
+    return {name for name in read if says_something((FIELDS | UNPROTECTED)[name].shape)}
 
 
 # What the register says
@@ -132,7 +144,7 @@ def problems(register: Iterable[Claim], labels: Iterable[str]) -> list[str]:
 
 @cache
 def public_fields() -> frozenset[str]:
-    return frozenset(name for name, field in FIELDS.items() if field.public)
+    return frozenset(name for name, field in (FIELDS | UNPROTECTED).items() if field.public)
 
 
 @cache
@@ -230,10 +242,12 @@ def test_nothing_else_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module, name in (
         (views, "say"), (views, "plain"), (charts, "plain"), (document, "say"),
+        (unprotected_view, "say"), (unprotected_view, "plain"),
     ):  # fmt: skip
         watch(module, name)
-    for values in (sample.adult_values(), sample.diabetes_values()):
+    for values in (sample.adult_values(), sample.diabetes_values(), sample.trained_values()):
         document.certificate_html(sample.build(values).public())
+    document.certificate_html(bare.build().public())
     assert said <= printed_keys()
     assert len(said) > 70
 

@@ -6,7 +6,9 @@ import math
 import re
 
 import pytest
-from dpsynth.reports import charts, numbers
+import sample_evidence as sample
+from dpsynth.reports import charts, numbers, views
+from dpsynth.reports.text import plain
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -95,6 +97,9 @@ def test_the_bar_is_divided_by_shares() -> None:
     assert widths[1] == pytest.approx(0.5 * 639, abs=0.1)
 
 
+TEXTS = re.compile(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)<')
+
+
 def test_a_chart_escapes_and_says_everything() -> None:
     row = charts.Row(title="<b>&", value=0.5, interval=(0.4, 0.6), baseline=0.1, control=0.9)
     drawn = str(charts.dot_chart([row], unit="A<C", key=("measured", "floor", "control")))
@@ -105,8 +110,34 @@ def test_a_chart_escapes_and_says_everything() -> None:
         assert part in said[1]
 
 
+def test_long_names_in_the_key_are_whole_and_take_another_line() -> None:
+    row = charts.Row(title="x", value=0.5, interval=None, baseline=0.1, control=0.9)
+    names = ("measured", "a name of " + "w" * 50, "another name of " + "w" * 50)
+    short = str(charts.dot_chart([row], unit="u", key=("measured", "floor", "control")))
+    drawn = str(charts.dot_chart([row], unit="u", key=names))
+    placed = [(float(x), float(y)) for x, y, text in TEXTS.findall(drawn) if text in names]
+    assert [y for _, y in placed] == [10, 10, 23] and len(placed) == 3
+    heights = [float(re.search(r'height="(\d+)"', each)[1]) for each in (short, drawn)]
+    assert heights[1] - heights[0] == 13
+    assert [y for _, y, text in TEXTS.findall(short) if text in ("floor", "control")] == [
+        "10.00"
+    ] * 2
+
+
 def test_hatching_stays_in_its_box() -> None:
     drawn = charts.hatch(10, 20, 50, 8)
     points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", drawn)]
     assert points
     assert all(10 <= x <= 60 and 20 <= y <= 28 for x, y in points)
+
+
+def test_the_noise_of_training_is_never_overstated() -> None:
+    """More noise and a smaller sample protect better: one is rounded down, the other up."""
+    values = sample.trained_values()
+    steps = values["accounting.sampled"] | {
+        "noise_multiplier": "3.3699999",
+        "sampling_rate": "0.0200001",
+    }
+    public = sample.build(values | {"accounting.sampled": steps}).public()
+    told = dict(views.terms(public))[plain("terms.privacy")]
+    assert "0.02001" in str(told) and "3.369 " in str(told) and "3.37" not in str(told)

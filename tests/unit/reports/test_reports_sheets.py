@@ -103,12 +103,10 @@ def test_bounds_are_rounded_up() -> None:
 
 
 def test_a_price_at_one_renyi_order_is_no_rho() -> None:
-    call = {
-        "seq": 1, "stage": "s", "mechanism": "m", "rho": "0.1", "steps": 3, "order": "8",
-        "sampling_rate": "0.1", "noise_multiplier": "1",
-    }  # fmt: skip
-    loss = registry_record(public(accounting__calls=[call]))["deployment"]["privacy_loss"]
+    loss = registry_record(public(accounting__sampled=sample.STEPS))["deployment"]["privacy_loss"]
     assert set(loss["privacy_parameters"]) == {"epsilon", "delta"}
+    told = loss["privacy_parameters_details"]
+    assert "at order 22.18" in told and "400 training steps" in told and "zero-conc" not in told
 
 
 # Croissant

@@ -181,7 +181,7 @@ def test_the_registry_is_explicit() -> None:
             "best": tried, "cliquetree": tree, "mwem": rounds, "aim": rounds | {"degree": 2}
         }  # fmt: skip
         assert synthesizer.options() == options.get(name, own)
-        assert registry.assurance_class(name) == "A"
+        assert registry.find(name).assurance == "A"
     with pytest.raises(InputError, match="aim, best, cliquetree, independent, mst, mwem"):
         registry.make("gan", {})
     with pytest.raises(InputError, match="no option degree"):

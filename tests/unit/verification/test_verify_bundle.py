@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import pikepdf
 import pytest
 from bundle_builder import Issuer, evidence, render, signed, write_evidence, write_manifest
 
@@ -44,6 +45,9 @@ def test_an_honest_bundle_is_valid_and_says_what_it_is(honest: Path, issuer: Iss
     assert report.facts["epsilon"] == "1"
     assert report.facts["files"] == "12"
     assert report.facts["code"] == "not that of this installation"
+    with pikepdf.open(honest / "public" / "certificate.pdf") as pdf:
+        attached = pdf.attachments["evidence.public.json"].get_file().read_bytes()
+    assert report.facts["evidence"] == f"sha256 {hashlib.sha256(attached).hexdigest()}"
     assert {f.code for f in report.findings} == {
         "time_not_trusted", "trial_authority", "status_not_known",
     }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from bundle_builder import evidence
 
 from dpsynth.evidence import evidence_schema
-from dpsynth.verification.evidence import evidence_problem, facts
+from dpsynth.verification.evidence import evidence_problem, facts, signatures_problem
 
 FILES = [{"name": "synthetic.csv", "sha256": "ab" * 32, "bytes": 8}]
 FACTS = evidence("REL-1", "Example Hospital", FILES)
@@ -31,9 +31,10 @@ def test_whole_evidence_has_no_problem(public: bool) -> None:
 
 
 def test_an_older_version_is_named() -> None:
-    found = problem(TREES[True] | {"schemaVersion": "1"}, True)
-    assert "schema version 1" in found and "reads version 2 only" in found
-    for version in ("99", None, [], 2):
+    for older in ("1", "2"):
+        found = problem(TREES[True] | {"schemaVersion": older}, True)
+        assert f"schema version {older}" in found and "reads version 3 only" in found
+    for version in ("99", None, [], 3):
         found = problem(TREES[True] | {"schemaVersion": version}, True)
         assert found == "Has a schema version that this dpsynth does not know."
 
@@ -103,3 +104,20 @@ def test_keys_of_a_stranger_are_not_repeated() -> None:
 def test_internal_evidence_is_no_public_evidence() -> None:
     assert problem(TREES[False], True)
     assert problem(TREES[True], False)
+
+
+SAID = {"level": "B-B", "paper": "a4", "roles": ["issuer", "dpo"]}
+
+
+@pytest.mark.parametrize("pins", [{}, {"dpo": "a" * 64}])
+def test_pinned_signers_are_read(pins: dict[str, str]) -> None:
+    assert signatures_problem(SAID) == signatures_problem(SAID | {"certificates": pins}) == ""
+
+
+@pytest.mark.parametrize(
+    "pins",
+    [None, [], {"dpo": 3}, {"dpo": "a" * 63}, {"dpo": "A" * 64}, {"expert": "a" * 64},
+     {"issuer": "a" * 64}, {"boss": "a" * 64}],
+)  # fmt: skip
+def test_pins_that_say_nothing_are_refused(pins: object) -> None:
+    assert signatures_problem(SAID | {"certificates": pins}) == "Pins signers to nothing."

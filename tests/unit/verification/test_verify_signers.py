@@ -34,6 +34,7 @@ from tampered_pdf import (
 from time_authority import Authority, serving
 
 from dpsynth.errors import InputError
+from dpsynth.signing.chain import fingerprint
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
 from dpsynth.signing.roles import ISSUER_ONLY, FieldLock, Role
@@ -71,6 +72,17 @@ def test_no_false_alarm(world: World, level: Level, roles: tuple[Role, ...]) -> 
     assert all((by.time is not None) is level.stamped for by in found.signers)
     report = conformance.check(made.pdf)
     assert len(report.ran) >= 24 and report.problems == ()
+
+
+def test_a_pinned_signer_and_a_colleague_under_the_same_root(world: World, full: Signed) -> None:
+    own = fingerprint(world.signer(Role.DPO).certificate)
+    assert codes(full.pdf, full.expecting(pinned={Role.DPO: own})) == set()
+    colleague = world.authority.signer(world.signer(Role.DPO).name)
+    issued = full.revisions[1]
+    other = world.sign(issued, Role.DPO, TWO, Level.B_LTA, colleague)
+    assert codes(other, full.expected) == set(), "of the same root and name: any may sign"
+    found = codes(other, full.expecting(pinned={Role.DPO: own}))
+    assert found == {"pdf_other_certificate"}
 
 
 def test_the_same_words_without_a_trusted_authority(full: Signed) -> None:
