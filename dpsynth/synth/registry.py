@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
 
-__all__ = ["METHODS", "Method", "assurance_class", "fixed_plan", "load_model", "make"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "assurance_class",
+    "fixed_plan",
+    "load_model",
+    "make",
+    "quick_options",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,8 @@ class Method:
         assurance: A, B or N, see the certificate's explanation of assurance classes.
         fixed_plan: Number and noise of its queries follow from domain and budget alone.
         summary: One sentence for people.
+        quick: Options under which a fit asks and spends the same and trains for milliseconds: for
+            audits, which fit thousands of times.
     """
 
     make: Callable[..., Synthesizer]
@@ -44,12 +54,24 @@ class Method:
     assurance: str
     fixed_plan: bool
     summary: str
+    quick: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:
-    names = tuple(field.name for field in fields(kind))
+def _method(
+    kind: type[Any],
+    assurance: str,
+    summary: str,
+    *,
+    fixed_plan: bool,
+    quick: Mapping[str, Any] | None = None,
+) -> Method:
     return Method(
-        make=kind, options=names, assurance=assurance, fixed_plan=fixed_plan, summary=summary
+        make=kind,
+        options=tuple(option.name for option in fields(kind)),
+        assurance=assurance,
+        fixed_plan=fixed_plan,
+        summary=summary,
+        quick=quick or {},
     )
 
 
@@ -114,6 +136,7 @@ METHODS: Mapping[str, Method] = {
         "A",
         "A network's mixture fitted to all dependent pairs; for dense or wide tables.",
         fixed_plan=False,
+        quick={"components": 10, "steps": 10},
     ),
     "mst": _method(
         MstSynthesizer,
@@ -169,6 +192,11 @@ def assurance_class(name: str) -> str:
 def fixed_plan(name: str) -> bool:
     """Return whether number and noise of a method's queries are fixed before data is opened."""
     return _find(name).fixed_plan
+
+
+def quick_options(name: str) -> Mapping[str, Any]:
+    """Return the options of a method for audits, see :attr:`Method.quick`."""
+    return _find(name).quick
 
 
 def _find(name: str) -> Method:
