@@ -11,6 +11,7 @@ from benchmarks import (
     attacks,
     coded,
     controls,
+    dense,
     forecast,
     intervals,
     ledger,
@@ -69,6 +70,18 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--epsilon", nargs="+", type=float, default=[0.3, 1.0, 3.0])
     command.add_argument("--method", nargs="+", default=[], help="registered names (default: all)")
     command.add_argument("--runs", type=int, default=3, help="fits of each (default: 3)")
+    command = commands.add_parser(
+        "dense", parents=[shared], help="methods on tables where a junction tree is full"
+    )
+    command.add_argument("--table", nargs="+", choices=dense.TABLES, default=list(dense.TABLES))
+    command.add_argument("--epsilon", type=float, default=1.0)
+    command.add_argument("--delta", type=float, default=1e-6)
+    command.add_argument(
+        "--method",
+        nargs="+",
+        default=["cliquetree", "marginal-net", "mst", "independent"],
+        help="registered names",
+    )
     command = commands.add_parser(
         "intervals", parents=[shared], help="how often intervals hold the truth; naive ones, too"
     )
@@ -168,6 +181,14 @@ def main(arguments: list[str] | None = None) -> int:
             methods=options.method,
             epsilons=options.epsilon,
             runs=options.runs,
+        )
+    if options.command == "dense":
+        return dense.run(
+            data=options.data,
+            tables=options.table,
+            methods=options.method,
+            epsilon=options.epsilon,
+            delta=options.delta,
         )
     if options.command == "intervals":
         return intervals.run(

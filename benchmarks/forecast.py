@@ -29,7 +29,7 @@ from dpsynth.sources.files import open_source
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth import registry
 from dpsynth.synth.api import Assumption
-from dpsynth.synth.marginal_model import MarginalModel
+from dpsynth.synth.binned_model import BinnedModel
 
 Codes = NDArray[np.int64]
 TUNED = ("adult", "german_credit", "heart_disease", "credit_default")
@@ -71,7 +71,7 @@ def ratios(case: Case, method: str, rho: float, runs: int) -> list[Ratio]:
             rho=rho,
         ) as curator:
             model = synthesizer.fit(curator)
-        assert isinstance(model, MarginalModel)
+        assert isinstance(model, BinnedModel)
         for columns, distances in measured(case, model).items():
             found[columns].append(float(np.mean(distances)))
     assumption = Assumption(rows=case.table.n_rows, max_rows=case.max_rows, bins=case.bins)
@@ -85,7 +85,7 @@ def ratios(case: Case, method: str, rho: float, runs: int) -> list[Ratio]:
     ]
 
 
-def measured(case: Case, model: MarginalModel) -> dict[int, list[float]]:
+def measured(case: Case, model: BinnedModel) -> dict[int, list[float]]:
     """Return the distances of a model from the table: of its columns and of its measured pairs."""
     codes = dict(zip(case.table.domain.names, case.table.codes, strict=True))
     single = []
@@ -97,7 +97,7 @@ def measured(case: Case, model: MarginalModel) -> dict[int, list[float]]:
     for m in model.measurements:
         if len(m.attributes) == 2:
             left, right = (model.partitions[n][codes[n]] for n in m.attributes)
-            made = model.graph.marginal(m.attributes)
+            made = model.bin_marginal(m.attributes)
             exact = np.bincount(left * made.shape[1] + right, minlength=made.size)
             found.setdefault(2, []).append(_distance(made.ravel(), exact))
     return found

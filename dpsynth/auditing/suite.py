@@ -37,7 +37,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import MAX_RHO
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.synth.api import Synthesizer
-from dpsynth.synth.registry import METHODS, make
+from dpsynth.synth.registry import METHODS, find, make
 
 MIN_RUNS = 100
 SAMPLES = 2  #: samples that refute before a claim is rejected
@@ -110,7 +110,7 @@ def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) ->
     Raises:
         InputError: A method, a pair or a number cannot be used.
     """
-    methods = {name: make(name, {}) for name in plan.methods}
+    methods = {name: make(name, find(name).quick) for name in plan.methods}
     with _pool(plan.jobs) as pool:
         audits = [
             audit_method(plan, name, synthesizer, pool=pool, progress=progress)

@@ -8,8 +8,9 @@ Never true here: a class B without a written argument, a class N without its rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.synth.api import Synthesizer
@@ -31,6 +32,8 @@ class Method:
         reasons: Class N: why no guarantee can be stated, each with its source; else empty.
         distributions: Installed packages that it runs; their versions stand in the evidence.
         trains: It trains on noisy gradients, so no zCDP price describes all of it.
+        quick: Options under which a fit asks and spends the same and trains for milliseconds: for
+            audits, which fit thousands of times.
     """
 
     make: Callable[..., Synthesizer]
@@ -42,6 +45,7 @@ class Method:
     reasons: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     trains: bool = False
+    quick: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a class that nothing stands behind."""

@@ -38,20 +38,28 @@ from dpsynth.synth.persist import read_head, reading
 
 MAX_CANDIDATES = 10
 _ARGUMENT = "docs/accounting.md, A release that trains"
+_QUICK_TRAINING = {"steps": 3}
 
 __all__ = ["METHODS", "Method", "find", "load_model", "make"]
 
 
-def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:
-    names = tuple(field.name for field in fields(kind))
+def _method(
+    kind: type[Any],
+    assurance: str,
+    summary: str,
+    *,
+    fixed_plan: bool,
+    quick: Mapping[str, Any] | None = None,
+) -> Method:
     return Method(
         make=kind,
-        options=names,
+        options=tuple(option.name for option in fields(kind)),
         assurance=assurance,
         fixed_plan=fixed_plan,
         summary=summary,
         argument=_ARGUMENT if assurance == "B" else "",
         trains=hasattr(kind, "training"),
+        quick=quick or {},
     )
 
 
@@ -121,12 +129,14 @@ METHODS: Mapping[str, Method] = {
         "B",
         "Denoising of rows by a network, trained by DP-SGD.",
         fixed_plan=True,
+        quick=_QUICK_TRAINING,
     ),
     "gan": _method(
         GanSynthesizer,
         "B",
         "A conditional generator against a critic of pairs of columns, trained by DP-SGD.",
         fixed_plan=True,
+        quick=_QUICK_TRAINING,
     ),
     "independent": _method(
         IndependentSynthesizer,
@@ -139,6 +149,7 @@ METHODS: Mapping[str, Method] = {
         "A",
         "A network's mixture fitted to all dependent pairs; for dense or wide tables.",
         fixed_plan=False,
+        quick={"components": 10, "steps": 10},
     ),
     "mst": _method(
         MstSynthesizer,
@@ -157,6 +168,7 @@ METHODS: Mapping[str, Method] = {
         "B",
         "A variational autoencoder, trained by DP-SGD.",
         fixed_plan=True,
+        quick=_QUICK_TRAINING,
     ),
 }
 

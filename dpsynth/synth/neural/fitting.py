@@ -46,17 +46,6 @@ _SPREAD = 0.25
 _TINY = 1e-9
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold torch to one thread: on matrices of this size more cost time and gain none."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Row:
     """Observed tables of some columns with one more each, all in different blocks, side by side.
@@ -141,6 +130,19 @@ class MixtureFit:
             steps: How many; the rate rises at first and falls to zero.
         """
         rows, tables = self._split(observations)
+        with _one_thread():
+            self._descend(rows, tables, steps)
+
+    def decoder(self) -> Decoder:
+        """Return the decoder as it stands."""
+        return self._network.export()
+
+    def latents(self) -> StoredLatents:
+        """Return the points as they stand."""
+        return StoredLatents(values=self._points.detach().numpy().copy())
+
+    def _descend(self, rows: Sequence[_Row], tables: Sequence[_Table], steps: int) -> None:
+        """Take the steps."""
         parameters = [*self._network.parameters(), self._points]
         adam = torch.optim.Adam(parameters, lr=_RATE, betas=_BETAS)
         for step in range(steps):
@@ -159,14 +161,6 @@ class MixtureFit:
             adam.zero_grad()
             torch.autograd.backward(loss)
             adam.step()
-
-    def decoder(self) -> Decoder:
-        """Return the decoder as it stands."""
-        return self._network.export()
-
-    def latents(self) -> StoredLatents:
-        """Return the points as they stand."""
-        return StoredLatents(values=self._points.detach().numpy().copy())
 
     def _components(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Return, of each component, the joint table of each block and each column by itself."""
@@ -276,6 +270,17 @@ class MixtureFit:
             for columns, beside in found.items()
         ]
         return rows, tables
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold torch to one thread: on matrices of this size more cost time and gain none."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _schedule(progress: float) -> float:

@@ -53,8 +53,8 @@ _WHOLE, _TRIED = 0.95, 512
 _LATENT, _WIDTH, _BLOCKS = 16, 128, 1
 _RATE, _BETAS = 2e-3, (0.5, 0.9)
 _SCALE = 0.02
-# Points of a step of the generator; its steps after each critic, and after the last one.
-_POINTS, _STEPS, _LAST = 500, 2, 1500
+# Points of a step of the generator; its steps after each critic, and once more for each at the end.
+_POINTS, _STEPS, _LAST = 500, 2, 8
 # Log likelihood that a nat of information about a row must gain.
 _PRICE = 30.0
 # Logit of a value of the label that is drawn: the others have e**-60 of it.
@@ -76,13 +76,14 @@ def train(
     critic = _Critic(columns, source)
     number = None if label is None else one_ways.domain.index(label)
     maker = _Generator(columns, number, source)
-    for _ in range(gradients.steps_left):
+    steps = gradients.steps_left
+    for _ in range(steps):
         seen = critic.step(gradients, source)
         critic.remember(seen, gradients.sigma)
         maker.match(critic, steps=_STEPS)
         with torch.no_grad():
             critic.ascend(seen, maker.probabilities(_TRIED))
-    maker.match(critic, steps=_LAST)
+    maker.match(critic, steps=_LAST * steps)
     return maker.export()
 
 

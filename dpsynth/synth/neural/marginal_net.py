@@ -135,11 +135,8 @@ class MarginalNetSynthesizer:
         self, search: MixtureFit, one_ways: OneWays, tables: Sequence[Measurement]
     ) -> MixtureModel:
         """Go on with the search, now for these tables, and return where it ends."""
-        from dpsynth.synth.neural.fitting import one_thread
-
         observations = observations_of(one_ways, tables)
-        with one_thread():
-            search.run(observations, self.steps or _steps_for(observations))
+        search.run(observations, self.steps or _steps_for(observations))
         return self._model(one_ways, tables, search.decoder(), search.latents())
 
     def _model(

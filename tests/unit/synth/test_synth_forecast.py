@@ -45,7 +45,7 @@ def test_the_planned_noise_of_columns_is_the_noise_that_is_drawn(method: str) ->
     with Curator(
         table, reservation=MemoryReservation(0.5), max_rows_per_unit=2, rho=0.5
     ) as curator:
-        registry.make(method, {}).fit(curator)
+        registry.make(method, registry.find(method).quick).fit(curator)
     plan = registry.make(method, {}).plan(DOMAIN, 0.5)
     drawn = [event for _, event in curator.events if event.stage == plan[0].stage]
     assert [(m.attributes, m.cells) for m in plan[0].marginals] == [

@@ -22,7 +22,7 @@ METHODS = tuple(registry.METHODS)
 def fitted(
     method: str, domain: Domain, codes: np.ndarray, rho: float, rows_per_unit: int = 1, **options
 ) -> tuple[MarginalModel, Curator]:
-    synthesizer = registry.make(method, options)
+    synthesizer = registry.make(method, {**registry.find(method).quick, **options})
     return run(synthesizer, codes.astype(np.int32), rho, domain, rows_per_unit)
 
 
@@ -177,13 +177,18 @@ def test_the_registry_is_explicit() -> None:
         tree = own | {"size": "default", "bins": 32, "workload": []}
         tried = {"candidates": [{"name": "cliquetree", **tree}, {"name": "independent", **own}]}
         rounds = own | {"rounds": None, "size": "default", "workload": []}
+        net = own | {"components": 400, "steps": None, "bins": 32, "workload": []}
         options = {
-            "best": tried, "cliquetree": tree, "mwem": rounds, "aim": rounds | {"degree": 2}
+            "best": tried, "cliquetree": tree, "mwem": rounds, "aim": rounds | {"degree": 2},
+            "marginal-net": net,
         }  # fmt: skip
+        trained = {"gan": 200, "vae": 1000, "diffusion": 500}
+        if name in trained:
+            options[name] = own | {"steps": trained[name], "sampling_rate": 0.02}
         assert synthesizer.options() == options.get(name, own)
-        assert registry.find(name).assurance == "A"
-    with pytest.raises(InputError, match="aim, best, cliquetree, independent, mst, mwem"):
-        registry.make("gan", {})
+        assert registry.find(name).assurance == ("B" if name in trained else "A")
+    with pytest.raises(InputError, match="cliquetree, diffusion, gan, independent, marginal-net"):
+        registry.make("ctgan", {})
     with pytest.raises(InputError, match="no option degree"):
         registry.make("mst", {"degree": 2})
     with pytest.raises(InputError, match="name of a column"):

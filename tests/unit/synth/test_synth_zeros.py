@@ -158,7 +158,7 @@ def test_every_method_keeps_every_constraint(
     method: str, stay_rows: tuple[Codec, np.ndarray]
 ) -> None:
     codec, codes = stay_rows
-    options = {"rounds": 6} if method in {"aim", "mwem"} else {}
+    options = {"rounds": 6} if method in {"aim", "mwem"} else registry.find(method).quick
     model, _ = run(registry.make(method, options), codes, 0.05, codec.domain)
     # Each block is compared with the model; a false alarm has a probability below 1e-9.
     text = pa.concat_tables(
@@ -262,7 +262,7 @@ def test_cells_that_nobody_declared_come_out_only_where_they_are_visible(method:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (2, 20_000)).astype(np.int32)
     codes[1, :400] = 4
-    options = {"rounds": 2} if method in {"aim", "mwem"} else {}
+    options = {"rounds": 2} if method in {"aim", "mwem"} else registry.find(method).quick
     model, _ = run(registry.make(method, options), codes, 0.02, domain)
     drawn = model.sample(20_000, seed=0)
     counts = model.out_of_domain_counts()
