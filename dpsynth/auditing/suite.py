@@ -37,7 +37,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import MAX_RHO
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.synth.api import Synthesizer
-from dpsynth.synth.registry import METHODS, make
+from dpsynth.synth.registry import ADAPTERS, METHODS, find, make
 
 MIN_RUNS = 100
 SAMPLES = 2  #: samples that refute before a claim is rejected
@@ -90,6 +90,21 @@ class Plan:
             raise InputError("There is no method to audit.", where="methods")
 
 
+def _audited(name: str) -> Synthesizer:
+    """Return a method whose answers an audit can weigh.
+
+    Raises:
+        InputError: It has no guarantee, or hands rows to a program that answers in its own way.
+    """
+    if name in ADAPTERS or not find(name).protected:
+        raise InputError(
+            "gets rows and asks the Curator for no answer that could be weighed.",
+            where=f"method {name}",
+            fix=f"Methods that can be audited: {', '.join(METHODS)}.",
+        )
+    return make(name, {})
+
+
 def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) -> Report:
     """Audit methods on made-up neighbouring tables; nothing is read or spent.
 
@@ -100,7 +115,7 @@ def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) ->
     Raises:
         InputError: A method, a pair or a number cannot be used.
     """
-    methods = {name: make(name, {}) for name in plan.methods}
+    methods = {name: _audited(name) for name in plan.methods}
     with _pool(plan.jobs) as pool:
         audits = [
             audit_method(plan, name, synthesizer, pool=pool, progress=progress)

@@ -30,7 +30,7 @@ from dpsynth.synth.mwem import MwemSynthesizer
 
 MAX_CANDIDATES = 10
 
-__all__ = ["METHODS", "Method", "find", "load_model", "make"]
+__all__ = ["ADAPTERS", "METHODS", "Method", "find", "load_model", "make"]
 
 
 def _method(kind: type[Any], assurance: str, summary: str, *, fixed_plan: bool) -> Method:

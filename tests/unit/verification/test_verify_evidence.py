@@ -32,7 +32,7 @@ def test_whole_evidence_has_no_problem(public: bool) -> None:
 
 def test_an_older_version_is_named() -> None:
     found = problem(TREES[True] | {"schemaVersion": "1"}, True)
-    assert "schema version 1" in found and "reads version 2 only" in found
+    assert "schema version 1" in found and "reads version 3 only" in found
     for version in ("99", None, [], 2):
         found = problem(TREES[True] | {"schemaVersion": version}, True)
         assert found == "Has a schema version that this dpsynth does not know."
