@@ -119,6 +119,8 @@ def _widths(intervals: dict[str, Any]) -> str:
         f"| ± {width['rows']:,.1f} | ± {100 * width['share']:.2f} % |"
         for width in (*intervals["columns"], *intervals["tables"])
     ]
+    if not rows:
+        rows.append("| not stated by this method | | | |")
     if intervals["more_tables"]:
         rows.append(f"| and {intervals['more_tables']} more tables, in the model | | | |")
     return "\n".join(rows)

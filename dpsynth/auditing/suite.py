@@ -37,7 +37,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import MAX_RHO
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.synth.api import Synthesizer
-from dpsynth.synth.registry import METHODS, find, make
+from dpsynth.synth.registry import ADAPTERS, METHODS, find, make
 
 MIN_RUNS = 100
 SAMPLES = 2  #: samples that refute before a claim is rejected
@@ -91,13 +91,28 @@ class Plan:
             raise InputError(f"must be at least {MIN_RUNS}.", where="runs")
         if not self.methods:
             raise InputError("There is no method to audit.", where="methods")
-        for name in self.methods:
-            if name in METHODS and METHODS[name].trains:
-                raise InputError(
-                    "trains on samples, which this audit does not weigh.",
-                    where=f"method {name}",
-                    fix="Its trainer is audited by the tests of the program, see docs/audit.md.",
-                )
+
+
+def _audited(name: str) -> Synthesizer:
+    """Return a method whose answers an audit can weigh.
+
+    Raises:
+        InputError: It has no guarantee, hands rows to a program that answers in its own way, or
+            trains.
+    """
+    if find(name).trains:
+        raise InputError(
+            "trains on samples, which this audit does not weigh.",
+            where=f"method {name}",
+            fix="Its trainer is audited by the tests of the program, see docs/audit.md.",
+        )
+    if name in ADAPTERS or not find(name).protected:
+        raise InputError(
+            "gets rows and asks the Curator for no answer that could be weighed.",
+            where=f"method {name}",
+            fix=f"Methods that can be audited: {', '.join(AUDITED)}.",
+        )
+    return make(name, find(name).quick)
 
 
 def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) -> Report:
@@ -110,7 +125,7 @@ def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) ->
     Raises:
         InputError: A method, a pair or a number cannot be used.
     """
-    methods = {name: make(name, find(name).quick) for name in plan.methods}
+    methods = {name: _audited(name) for name in plan.methods}
     with _pool(plan.jobs) as pool:
         audits = [
             audit_method(plan, name, synthesizer, pool=pool, progress=progress)

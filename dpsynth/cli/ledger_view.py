@@ -31,7 +31,6 @@ from dpsynth.privacy.numbers import float_down, float_up
 
 SHOWN = 30  #: releases of a burn-down; those before are told in one line
 UNNAMED = "(unnamed)"
-NO_GUARANTEE = "no guarantee"
 
 _WORDS = {
     ReleaseState.COMMITTED: "committed",
@@ -118,13 +117,15 @@ def show_lineages(rows: Sequence[LineageStatus]) -> None:
         "Cap and spent are epsilon; left is in rho, which adds up; discovery is delta. Open "
         "releases count in full."
     )
+    if any(row.unprotected for row in rows):
+        say("Cap none: no guarantee, for programs without differential privacy ran on these rows.")
 
 
 def _cells(row: LineageStatus) -> tuple[str, ...]:
     """Return cap, delta, spent, left and what is left for discovery."""
     spent = row.epsilon_spent
     if spent is None:
-        return "none", "", NO_GUARANTEE, "", ""
+        return "none", "", "none", "", ""
     return (
         f"{row.terms.total.epsilon:g}",
         f"{row.terms.total.delta:g}",

@@ -67,7 +67,7 @@ Method = Annotated[
     str | None,
     typer.Option(
         "--synthesizer",
-        help="cliquetree (default), aim, mwem, mst, independent or best.",
+        help="cliquetree (default), aim, mwem, mst, independent, best, or a third party's.",
     ),
 ]
 PolicyOption = Annotated[

@@ -37,6 +37,8 @@ Loss = Callable[[Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Numbers of the per-row gradients that are held at once: 128 MiB.
 _AT_ONCE = 2**25
+# Of these, so many are held in 64 bits at once: 8 MiB.
+_WIDENED = 2**20
 _LEAST, _MOST, _MOST_NORMALS = 1e-9, 1e9, 1_000_000
 # What rounding in 32 bits may add to the norm of a gradient that was cut down.
 _ROUNDING = 1.0 + 1e-5
@@ -191,7 +193,7 @@ class NoisyGradients:
             if not bool(finite.all()):
                 parts = [torch.where(finite[:, None], part, 0.0) for part in parts]
             share = torch.where(finite, self._query.clip / norms.clamp(min=self._query.clip), 0.0)
-            return torch.cat([(share @ part).to(torch.float64) for part in parts])
+            return torch.cat([_weighted_sum(share, part) for part in parts])
 
 
 def _gradients(
@@ -218,6 +220,20 @@ def _gradients(
         where="training",
         fix="The release stops. Try the method on made-up rows of the same domain.",
     )
+
+
+def _weighted_sum(share: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return the weighted sum of rows, float64, shape (columns,), some rows at a time.
+
+    In 32 bits it would be off by a part of the *sum*: of 100,000 gradients in one direction, one
+    more moved it by up to 1.09 of the norm.
+    """
+    total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
+    most = max(1, _WIDENED // rows.shape[1])
+    for start in range(0, len(rows), most):
+        some = slice(start, start + most)
+        total += share[some].to(torch.float64) @ rows[some].to(torch.float64)
+    return total
 
 
 def _sum_by(rows: torch.Tensor, whose: torch.Tensor, units: int) -> torch.Tensor:

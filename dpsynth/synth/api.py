@@ -241,7 +241,7 @@ class Model(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write JSON and npz files into an existing folder; never pickle, never rows."""
+        """Write JSON and a file of arrays into an existing folder; never pickle, never rows."""
         ...
 
 

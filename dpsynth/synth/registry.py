@@ -40,7 +40,7 @@ MAX_CANDIDATES = 10
 _ARGUMENT = "docs/accounting.md, A release that trains"
 _QUICK_TRAINING = {"steps": 3}
 
-__all__ = ["METHODS", "Method", "find", "load_model", "make"]
+__all__ = ["ADAPTERS", "METHODS", "Method", "find", "load_model", "make"]
 
 
 def _method(

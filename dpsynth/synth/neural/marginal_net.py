@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 MAX_STEPS, MAX_NET_COMPONENTS = 100_000, 4096
 # Triples that are scored at most: those of the largest gain of their pairs.
 _MAX_TRIPLES = 300
-_LEAST_STEPS, _MOST_STEPS, _STEPS_PER_ROOT = 150, 1500, 8.0
+_LEAST_STEPS, _MOST_STEPS, _STEPS_PER_ROOT = 300, 1500, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)

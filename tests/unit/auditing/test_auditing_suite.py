@@ -174,3 +174,9 @@ def test_every_registered_method_is_audited_by_default() -> None:
 def test_what_cannot_be_run_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError):
         Plan(budget=BUDGET, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["smartnoise:aim", "smartnoise:mst"])
+def test_programs_that_get_rows_cannot_be_audited(name: str) -> None:
+    with pytest.raises(InputError, match="no answer that could be weighed"):
+        audit(Plan(budget=BUDGET, methods=(name,), runs=100, seed=1))

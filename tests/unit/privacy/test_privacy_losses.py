@@ -241,3 +241,11 @@ def test_groups() -> None:
         group_loss([SAMPLED], 2)
     with pytest.raises(SelfTestError):
         group_loss([replace(GAUSS, sigma=9.0)], 2)
+
+
+def test_a_price_from_another_machine_is_believed_and_a_lower_one_is_not() -> None:
+    """Exponentials differ in the last digits between machines; a ledger is checked on any."""
+    for price in (math.nextafter(SAMPLED.rho, 0.0), SAMPLED.rho * (1.0 - 1e-12)):
+        assert total_loss([replace(SAMPLED, rho=price)]).rho == Fraction(price)
+    with pytest.raises(SelfTestError, match="charges less"):
+        total_loss([replace(SAMPLED, rho=SAMPLED.rho * (1.0 - 1e-9))])
