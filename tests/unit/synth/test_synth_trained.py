@@ -8,6 +8,7 @@ of independent pairs .032, against .08. The model of independent columns is at .
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.synth import registry
 from dpsynth.synth.api import Assumption, Trains
 from dpsynth.synth.neural import diffusion, gan, trained, training, vae
+from dpsynth.synth.neural.decoder import Decoder, layer_shapes
 from dpsynth.synth.neural.training import Columns
 
 METHODS = ("gan", "vae", "diffusion")
@@ -237,6 +239,29 @@ def test_an_untrained_network_is_the_model_of_independent_columns() -> None:
     assert float((pairs - torch.outer(some.shares, some.shares)[across]).abs().max()) < 0.02
     zero = {k: torch.zeros_like(v) for k, v in vae._first(some, CPU).items()}
     assert float(vae._logits(zero, torch.randn(5, vae.DIMENSION)).abs().max()) == 0.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_saved_model_is_the_same_mixture(method: str, tmp_path: Path) -> None:
+    model, _ = run(registry.make(method, {"steps": 3, "label": "y"}), rows(500), 0.5, DOMAIN)
+    model.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
+    loaded = registry.load_model(tmp_path)
+    pair = ("a", "y")
+    assert loaded.method == method
+    np.testing.assert_allclose(loaded.marginal(pair), model.marginal(pair), rtol=1e-6)
+    assert (loaded.sample(100, seed=1) == model.sample(100, seed=1)).all()
+
+
+def test_points_without_layers_are_logits() -> None:
+    decoder = Decoder(sizes=SIZES, layers=())
+    assert (decoder.dimension, decoder.width, decoder.blocks) == (9, 0, 0)
+    points = np.log(np.concatenate(SHARES, dtype=np.float32))[None]
+    kept = points.copy()
+    np.testing.assert_allclose(decoder.probabilities(points)[0], np.concatenate(SHARES), rtol=1e-5)
+    assert (points == kept).all()
+    with pytest.raises(ValueError, match="no logits"):
+        layer_shapes(8, 0, 0, 9)
 
 
 def test_a_single_column_and_a_label_alone_are_fitted() -> None:
