@@ -36,10 +36,10 @@ from dpsynth.synth.pgm.fit import Observation
 
 Floats = NDArray[np.float64]
 
-# Components whose gradient of the entropy is estimated in a step: 100 to 1,000 gave the same error.
+# Components whose gradient of the entropy is estimated in a step: 50 to 500 gave the same error.
 _DRAWN = 100
 _DIMENSION, _WIDTH, _RESIDUAL_BLOCKS = 128, 128, 1
-# At twice the rate Adult comes out as well, and small tables with little noise do not converge.
+# At 0.05 Adult comes out alike, and small tables with little noise do not converge.
 _RATE, _BETAS, _WARM_UP = 0.02, (0.9, 0.99), 0.05
 # Points begin close together: the search then begins at the prior, and relations are learned and
 # not unlearned.
