@@ -52,8 +52,8 @@ Codes = NDArray[np.integer[Any]]
 _ROWS, _FEW, _RUNS = 1000, 500, 15
 _RHO, _DELTA = 0.02, 1e-9
 METHODS = ("mst", "mwem", "dpctgan", "patectgan")
-#: Settings of the fit that is to over-fit: a GAN that hardly stops for its own accountant.
-_LONG = {"setting": 1000.0, "epochs": 1000, "rows": 2000}
+#: Of the fit that is to over-fit: GANs whose own accountants stop them late.
+_SETTINGS, _EPOCHS = {"dpctgan": 1e4, "patectgan": 30.0}, 2000
 _DEPTH = 5
 
 
@@ -216,9 +216,11 @@ def _probed(domain: Domain, rows: Codes, method: str) -> Iterator[tuple[str, ...
 
 def _attacked(domain: Domain, rows: Codes, method: str) -> Iterator[tuple[str, ...]]:
     """The quick suite on rows drawn after a long fit to few rows."""
-    options = {} if method == "aim" else {"setting": _LONG["setting"], "rows": int(_LONG["rows"])}
-    if method in {"dpctgan", "patectgan"}:
-        options["epochs"] = int(_LONG["epochs"])
+    options: dict[str, Any] = {}
+    if method != "aim":
+        options = {"setting": _SETTINGS.get(method, 1.0), "rows": 4 * _FEW}
+    if method == "dpctgan":
+        options["epochs"] = _EPOCHS
     made = generator(domain, method, options)(rows[:_FEW], 0)
     given = AttackData(domain=domain, train=rows[:_FEW], holdout=rows[_FEW : 3 * _FEW],
                        synthetic=made)  # fmt: skip

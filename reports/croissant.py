@@ -47,8 +47,9 @@ _CONTEXT: dict[str, Any] = {
 }
 _TYPES = {"integer": "sc:Integer", "float": "sc:Float", "date": "sc:Date"}
 _ISO_DAYS = {"", "%Y-%m-%d"}
+_UNTESTED = "Not tested: no panel by subgroup."
 _BIASES = (
-    "Not tested: no panel by subgroup. Noise of the same size weighs most on small groups; compare "
+    f"{_UNTESTED} Noise of the same size weighs most on small groups; compare "
     "groups only where their counts stand well above it."
 )
 
@@ -108,7 +109,7 @@ def _responsible(e: PublicEvidence) -> dict[str, Any]:
             *(f"Columns declared as {role}: {', '.join(names)}." for role, names in roles.items()),
         ],
         "rai:dataLimitations": list(e["fitness.poor_uses"]),
-        "rai:dataBiases": _BIASES,
+        "rai:dataBiases": _BIASES if e.protected else _UNTESTED,
         "rai:dataUseCases": e["release.purpose"] or "Not stated.",
         "rai:dataReleaseMaintenancePlan": (
             f"To be reviewed by {e['release.review_by']}. A withdrawal is published by the issuer "

@@ -21,6 +21,7 @@ from importlib.resources.abc import Traversable
 
 from dpsynth.reports.document import certificate_html, report_html
 from dpsynth.reports.pdf import Rendered, render_pdf
+from dpsynth.reports.text import plain
 from jinja2 import TemplateError
 from weasyprint.text.ffi import harfbuzz, harfbuzz_subset, pango
 
@@ -52,7 +53,7 @@ def certificate_pdf(
             certificate_html(read, roles),
             read,
             attachment=("evidence.public.json", "Evidence as canonical JSON"),
-            title="Privacy release certificate",
+            title=plain("common.title" if read.protected else "unprotected.title"),
             roles=roles,
             paper=paper,
         )

@@ -55,8 +55,11 @@ _SUMMARIES = {
     "dpctgan": "DPCTGAN of smartnoise-synth, a GAN; no guarantee.",
     "patectgan": "PATECTGAN of smartnoise-synth, a GAN; no guarantee.",
 }
-_GAN = ("epochs", "batch_size")
-_OPTIONS = {"mwem": ("columns_per_histogram",), "dpctgan": _GAN, "patectgan": _GAN}
+_OPTIONS = {
+    "mwem": ("columns_per_histogram",),
+    "dpctgan": ("batch_size", "epochs"),
+    "patectgan": ("batch_size",),
+}
 _PACKAGES = {
     "mst": ("smartnoise-synth", "mbi", "jax"),
     "mwem": ("smartnoise-synth",),

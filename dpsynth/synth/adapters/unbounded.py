@@ -49,7 +49,7 @@ class UnboundedSynthesizer:
         label: Column that matters most; taken by every method, without effect here.
         setting: The number that the program is called with, positive: larger means less noise.
         rows: Public number of rows that it draws, which are the model.
-        epochs: Of a GAN, at most.
+        epochs: Of DPCTGAN, at most; PATECTGAN stops for its own accountant alone.
         batch_size: Of a GAN: an even number; a smaller table makes it fail.
         columns_per_histogram: Of MWEM.
     """
@@ -74,7 +74,9 @@ class UnboundedSynthesizer:
         if self.program == "mwem":
             own["columns_per_histogram"] = self.columns_per_histogram
         elif _STYLES[self.program] == "gan":
-            own |= {"epochs": self.epochs, "batch_size": self.batch_size}
+            own["batch_size"] = self.batch_size
+        if self.program == "dpctgan":
+            own["epochs"] = self.epochs
         return own
 
     def plan(self, domain: Domain, rho: float) -> tuple[PlannedStage, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import conformance
 import jsonschema
 import mlcroissant
+import pikepdf
 import pytest
 import sample_evidence as sample
 import sample_unprotected as bare
@@ -79,6 +81,8 @@ def test_the_documents_conform(roles: tuple[Role, ...]) -> None:
     evidence = bare.build()
     rendered = certificate_pdf(evidence.public(), roles=roles)
     assert rendered.pages <= 2
+    with pikepdf.open(io.BytesIO(rendered.pdf)) as pdf:
+        assert "without a privacy guarantee" in str(pdf.docinfo["/Title"])
     assert not conformance.check(rendered.pdf).problems
     assert not conformance.check(report_pdf(evidence).pdf).problems
 
