@@ -21,7 +21,7 @@ from dpsynth.synth import registry
 SECTIONS = (
     "summary", "context", "data", "guarantee", "accounting", "hazards", "audit", "attacks",
     "fidelity", "fairness", "ledger", "residual", "monitoring", "statements", "environment",
-    "methods", "glossary",
+    "methods", "glossary", "crosswalk",
 )  # fmt: skip
 #: Whether every attack of the profile ran, and none found a leak.
 ALL_RAN = "attacks.all_ran_and_found_no_leak"
