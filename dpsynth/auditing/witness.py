@@ -13,7 +13,7 @@ is still a test, and what it separates is really separated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from scipy.special import log_softmax
 from dpsynth.errors import SelfTestError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event, SelectionEvent
+from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent
+from dpsynth.privacy.handover import Core
 from dpsynth.privacy.measurement import (
     Candidate,
     MarginalQuery,
@@ -36,6 +38,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import MarginalSource, Query
 
 Counts = NDArray[np.int64]
+T = TypeVar("T")
 
 
 class Witness(Curator):
@@ -135,6 +138,10 @@ class Witness(Curator):
     def train(self, query: TrainingQuery, *, stage: str) -> NoReturn:
         """Refuse: steps on samples have no ratio that this audit weighs."""
         raise SelfTestError("The mechanism audit does not weigh training.", where=stage)
+
+    def hand_over(self, core: Core[T], event: ThirdPartyEvent | UnboundedEvent) -> NoReturn:
+        """Refuse: a program that gets rows gives no answer that could be weighed."""
+        raise SelfTestError("The mechanism audit does not weigh programs of others.")
 
     def _exact(self, asked: Sequence[Query]) -> list[tuple[Counts, Counts]]:
         """Return exact counts in both worlds, one pair a query."""

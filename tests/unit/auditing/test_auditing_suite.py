@@ -166,8 +166,13 @@ def test_the_report_is_json_and_its_worst_verdict_counts(monkeypatch: pytest.Mon
     assert found["false_alarm"] == pytest.approx(1e-4)
 
 
-def test_every_registered_method_is_audited_by_default() -> None:
-    assert Plan(budget=BUDGET).methods == tuple(METHODS)
+def test_every_method_that_can_be_weighed_is_audited_by_default() -> None:
+    """Those that train are left out, and refused by name."""
+    left_out = {name for name, method in METHODS.items() if method.trains}
+    assert left_out == {"gan", "vae", "diffusion"}
+    assert set(Plan(budget=BUDGET).methods) == set(METHODS) - left_out
+    with pytest.raises(InputError, match="trains on samples"):
+        audit(Plan(budget=BUDGET, methods=("gan",), runs=100))
 
 
 @pytest.mark.parametrize("wrong", [{"runs": 99}, {"methods": ()}])

@@ -17,7 +17,7 @@ import pytest
 from small_release import Check
 
 from dpsynth.errors import InputError
-from dpsynth.pipeline import package, steps
+from dpsynth.pipeline import package, plan, steps
 from dpsynth.preflight import Verdict
 from dpsynth.preflight.tables import CANARY
 from dpsynth.privacy import curator
@@ -155,7 +155,7 @@ def test_noise_that_follows_the_number_of_rows(check: Check, monkeypatch: Patch)
             return super().measure(cheaper, stage=stage)
 
     monkeypatch.setattr(steps.CodedTable, "split", lambda self, fraction, key: (self, self))
-    monkeypatch.setattr(steps, "Curator", Fitting)
+    monkeypatch.setattr(plan, "Curator", Fitting)
     found = places(check, "random")
     assert any("event" in place and "scale" in place for place in found)
 
