@@ -123,7 +123,7 @@ def _budget(b: EvidenceBuilder, run: Run) -> None:
     b.add("budget.remaining_rho", decimal_string(float_down(total - after)), POST)
     b.add(
         "budget.lineage_epsilon_after",
-        decimal_string(lineage_epsilon(plan, status, after)),
+        decimal_string(lineage_epsilon(plan, status, after, alone=not spent)),
         POST,
     )
     b.add("budget.release_number", status.records.index(own) + 1, POST)

@@ -170,8 +170,8 @@ def lineage_forecast(
     price = Fraction(plan.price.rho)
     count = max(0, remaining // price)
 
-    def epsilon_of(rho: Fraction) -> float:
-        return lineage_epsilon(plan, status, rho)
+    def epsilon_of(rho: Fraction, *, alone: bool = False) -> float:
+        return lineage_epsilon(plan, status, rho, alone=alone)
 
     return LineageForecast(
         known=status is not None,
@@ -182,7 +182,7 @@ def lineage_forecast(
         refusal=refusal,
         releases_that_fit=count,
         epsilon_spent=epsilon_of(spent),
-        epsilon_after=epsilon_of(spent + price),
+        epsilon_after=epsilon_of(spent + price, alone=not spent),
         epsilon_after_next=epsilon_of(spent + 2 * price),
     )
 

@@ -76,12 +76,23 @@ def group_epsilon(plan: Plan, events: Sequence[Event], size: int) -> float | Non
         return None
 
 
-def lineage_epsilon(plan: Plan, status: LineageStatus | None, rho: Fraction) -> float:
+def lineage_epsilon(
+    plan: Plan, status: LineageStatus | None, rho: Fraction, *, alone: bool = False
+) -> float:
     """Return the epsilon of a sum of prices in the lineage of a release.
 
-    At the best order while all of it is zCDP, else at the order that the lineage fixed.
+    At the best order while all of it is zCDP, or is this one release; else at the order that the
+    lineage fixed.
+
+    Args:
+        plan: The release.
+        status: The lineage; None if it is new.
+        rho: The sum.
+        alone: Whether it is the price of this release and of nothing else.
     """
     terms = plan.terms if status is None else status.terms
+    if alone and plan.sampled is not None:
+        return plan.sampled.epsilon_alone(float_up(rho), terms.order, terms.conversion_delta)
     renyi = plan.sampled is not None or (status is not None and status.renyi)
     loss = Loss(rho=Fraction(float_up(rho)), order=terms.order if renyi else None)
     return accountant.epsilon(loss, terms.conversion_delta) if rho else 0.0

@@ -88,6 +88,19 @@ class SampledSteps:
         """
         return min(epsilon_at(a, zcdp_rho + self.rho(a), delta) for a in orders())
 
+    def epsilon_alone(self, rho: float, order: float, delta: float) -> float:
+        """Return the epsilon at delta of a lineage in which nothing else has spent.
+
+        Args:
+            rho: What these steps and the zCDP mechanisms beside them cost at `order`; where it is
+                less than the steps cost, they did not run, and nothing is known at other orders.
+            order: Renyi order of the lineage.
+            delta: In (0, 1).
+        """
+        bound = epsilon_at(order, rho, delta)
+        rest = rho - self.rho(order) * (1.0 - 1e-12)
+        return bound if rest < 0 else min(bound, self.epsilon(rest, delta))
+
     def to_json(self) -> dict[str, Any]:
         """Return {sampling_rate, noise_multiplier, steps}, numbers as decimal strings."""
         return {

@@ -52,6 +52,12 @@ def test_a_release_that_trains_is_told_as_it_is(desk: Desk) -> None:
     assert told["assurance_class"] == "B" and told["basis"] == SAMPLED_PLD
     assert 0.9 < float(told["epsilon_charged"]) <= 1.0
     assert all(group["epsilon"] is None for group in told["groups"])
+    # Alone in its lineage, it is not worse than it is by itself, but for the lineage's delta.
+    after = float(predicate(desk, "public")["budget"]["lineage_epsilon_after"]["value"])
+    assert float(told["epsilon_charged"]) <= after < 1.02
+    with Ledger.open(desk.ledger) as book:
+        spent = book.status("clinic").epsilon_spent
+    assert spent == pytest.approx(after, rel=1e-9)
     accounting = predicate(desk, "public")["accounting"]
     assert accounting["sampled"]["value"]["steps"] == 60
     assert [r["accountant"] for r in accounting["cross_check"]["value"]][0] == "dpsynth RDP"

@@ -264,13 +264,18 @@ class LineageStatus:
     def epsilon_spent(self) -> float | None:
         """Epsilon of what is spent, at the lineage's delta: information, no filter acts on it.
 
-        At the best order while all is zCDP, else at the lineage's order; None where a release has
-        no guarantee, for then nothing bounds what was learned of these people.
+        At the best order while all is zCDP, or is one release; else at the lineage's order; None
+        where a release has no guarantee, for then nothing bounds what was learned of these people.
         """
         if self.unprotected:
             return None
         if not self.spent_rho:
             return 0.0
+        spending = [record for record in self.records if record.spent_rho]
+        alone = spending[0].sampled if len(spending) == 1 else None
+        if alone is not None:
+            rho, delta = float_up(self.spent_rho), self.terms.conversion_delta
+            return alone.epsilon_alone(rho, self.terms.order, delta)
         order = self.terms.order if self.renyi else None
         return reached(float_up(self.spent_rho), self.terms.conversion_delta, order)
 

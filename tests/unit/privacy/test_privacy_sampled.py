@@ -120,6 +120,17 @@ def test_one_order_alone_never_says_more() -> None:
         assert made.epsilon(rest, DELTA) <= epsilon_at(order, rest + made.rho(order), DELTA)
 
 
+def test_alone_in_a_lineage_it_counts_at_its_best_order_if_it_ran() -> None:
+    made, rest = planned(*CASES[1])
+    order = renyi_order(rho_for(Budget(epsilon=3.0, delta=DELTA)), DELTA)
+    whole = rest + made.rho(order)
+    assert made.epsilon_alone(whole, order, DELTA) <= 1.0 + 1e-6
+    assert epsilon_at(order, whole, DELTA) > 1.5
+    # zCDP of the same price, without the steps, is bounded at that order only.
+    less = 0.99 * made.rho(order)
+    assert made.epsilon_alone(less, order, DELTA) == epsilon_at(order, less, DELTA)
+
+
 def test_it_reads_back_what_it_wrote() -> None:
     made, _ = planned(*CASES[0])
     assert SampledSteps.from_json(made.to_json()) == made
