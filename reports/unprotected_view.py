@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dpsynth.reports import charts
 from dpsynth.reports.markdown import bullets, literal
 from dpsynth.reports.text import plain, printable, say, word
-from dpsynth.reports.views import Evidence, Pairs, columns_text, identity, policy_text
+from dpsynth.reports.views import (
+    Evidence,
+    Pairs,
+    certificate_name,
+    columns_text,
+    identity,
+    policy_text,
+)
 from markupsafe import Markup
 
 from dpsynth.evidence import PublicEvidence
@@ -54,6 +62,7 @@ def unprotected_certificate(e: PublicEvidence) -> dict[str, Any]:
     return {
         **unprotected_shared(e),
         "identity": identity(e),
+        "square": charts.square_code(certificate_name(e)),
         "files": list(e["files.synthetic"])[:1],
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "columns_text": columns_text(e["data.columns"]),

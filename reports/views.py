@@ -32,7 +32,7 @@ def certificate(e: PublicEvidence) -> dict[str, Any]:
         **shared(e),
         "identity": identity(e),
         "terms": terms(e),
-        "square": charts.square_code(_named(e)),
+        "square": charts.square_code(certificate_name(e)),
         "files": list(e["files.synthetic"])[:1],
         "more_files": max(0, len(e["files.synthetic"]) - 1),
         "warnings": _warnings(e),
@@ -174,7 +174,7 @@ def terms(e: Evidence) -> Pairs:
     ]
 
 
-def _named(e: PublicEvidence) -> str:
+def certificate_name(e: PublicEvidence) -> str:
     """Return what names this certificate for a machine: its number, the digest of its evidence.
 
     Capitals, digits and few signs only, which a square code holds most densely.
