@@ -75,15 +75,22 @@ def source(module: Any) -> str:
     return Path(module.__file__).read_text(encoding="utf-8")
 
 
+def page_source(name: str) -> str:
+    """Return the source of a page with that of the parts that it includes."""
+    return re.sub(
+        r"\{% include '([\w.]+)' %\}",
+        lambda part: page_source(part[1]),
+        text.resource("templates", name).decode(),
+    )
+
+
 @cache
 def printed_keys() -> frozenset[str]:
     pages = (("certificate.html", views), ("certificate_unprotected.html", unprotected_view))
     return frozenset(
         key
         for page, view in pages
-        for key in static_keys(
-            text.resource("templates", page).decode(), source(view), source(charts)
-        )
+        for key in static_keys(page_source(page), source(view), source(charts))
     )
 
 
@@ -213,7 +220,7 @@ def test_a_sentence_among_the_labels_is_found() -> None:
 
 def test_a_sentence_that_is_printed_anew_is_found() -> None:
     """In the template, in a view, and in a chart that a view draws."""
-    template = text.resource("templates", "certificate.html").decode()
+    template = page_source("certificate.html")
     new = "glossary.delta"
     assert new not in printed_keys()
     code, drawing = source(views), source(charts)
