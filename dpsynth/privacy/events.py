@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.foreign import THIRD_PARTY, ThirdPartyEvent, UnboundedEvent
+from dpsynth.privacy.foreign import THIRD_PARTY, ThirdPartyEvent, UnboundedEvent, check_keys
 from dpsynth.privacy.numbers import parse_decimal
 from dpsynth.results import decimal_string
 
@@ -302,7 +302,7 @@ def from_json(tree: Mapping[str, Any]) -> Event:
     """
     mechanism = tree.get("mechanism")
     if mechanism == GAUSSIAN:
-        _check_keys(tree, _COMMON)
+        check_keys(tree, _COMMON)
         return GaussianEvent(
             stage=_text(tree["stage"]),
             attributes=tuple(_text(name) for name in tree["attributes"]),
@@ -312,7 +312,7 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             rho=parse_decimal(tree["rho"], where="event"),
         )
     if mechanism == SELECTION:
-        _check_keys(tree, _COMMON | {"candidates"})
+        check_keys(tree, _COMMON | {"candidates"})
         if tree["attributes"] != [] or tree["cells"] != 0:
             raise InputError("A selection measures no cell.", where="event")
         return SelectionEvent(
@@ -323,7 +323,7 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             rho=parse_decimal(tree["rho"], where="event"),
         )
     if mechanism == SCORES:
-        _check_keys(tree, _COMMON - {"attributes", "cells", "sensitivity"} | _SCORES)
+        check_keys(tree, _COMMON - {"attributes", "cells", "sensitivity"} | _SCORES)
         return ScoresEvent(
             stage=_text(tree["stage"]),
             scores=_integer(tree["scores"]),
@@ -332,7 +332,7 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             rho=parse_decimal(tree["rho"], where="event"),
         )
     if mechanism == THRESHOLD:
-        _check_keys(tree, _COMMON - {"cells"} | {"threshold", "delta"})
+        check_keys(tree, _COMMON - {"cells"} | {"threshold", "delta"})
         (attribute,) = tree["attributes"]
         return ThresholdEvent(
             stage=_text(tree["stage"]),
@@ -344,7 +344,7 @@ def from_json(tree: Mapping[str, Any]) -> Event:
             delta=parse_decimal(tree["delta"], where="event"),
         )
     if mechanism == POISSON:
-        _check_keys(tree, _POISSON)
+        check_keys(tree, _POISSON)
         return PoissonGaussianEvent(
             stage=_text(tree["stage"]),
             sampling_rate=parse_decimal(tree["sampling_rate"], where="event"),
@@ -366,12 +366,6 @@ def _check_numbers(scale: float, sensitivity: int, rho: float) -> None:
         raise InputError("The sensitivity of an event must be a positive integer.", where="event")
     if not (math.isfinite(rho) and rho > 0):
         raise InputError("The rho of an event must be finite and positive.", where="event")
-
-
-def _check_keys(tree: Mapping[str, Any], keys: frozenset[str]) -> None:
-    """Refuse missing and unknown keys alike."""
-    if set(tree) != keys:
-        raise InputError("An event lacks a field or has an unknown one.", where="event")
 
 
 def _text(value: object) -> str:

@@ -87,7 +87,7 @@ class ThirdPartyEvent:
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> ThirdPartyEvent:
         """Return what :meth:`to_json` wrote; InputError for anything else."""
-        _check_keys(tree, _THIRD_PARTY)
+        check_keys(tree, _THIRD_PARTY)
         return cls(
             stage=tree["stage"],
             program=tree["program"],
@@ -131,7 +131,7 @@ class UnboundedEvent:
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> UnboundedEvent:
         """Return what :meth:`to_json` wrote; InputError for anything else."""
-        _check_keys(tree, _UNBOUNDED)
+        check_keys(tree, _UNBOUNDED)
         if tree["mechanism"] != UNBOUNDED:
             raise InputError("is no event without a guarantee.", where="event")
         return cls(**{key: tree[key] for key in _UNBOUNDED - {"mechanism"}})
@@ -152,7 +152,7 @@ def _check_named(*texts: object) -> None:
         raise InputError("An event must name what ran, in text.", where="event")
 
 
-def _check_keys(tree: Mapping[str, Any], keys: frozenset[str]) -> None:
+def check_keys(tree: Mapping[str, Any], keys: frozenset[str]) -> None:
     """Refuse missing and unknown keys alike."""
     if set(tree) != keys:
         raise InputError("An event lacks a field or has an unknown one.", where="event")
