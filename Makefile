@@ -39,7 +39,7 @@ tree:
 	@for f in attacks reports policies; do ln -s ../../../$$f build/tree/dpsynth/; done
 
 types: $(STAMP) tree
-	$(BIN)/mypy --config-file pyproject.toml -p dpsynth
+	$(BIN)/mypy --config-file pyproject.toml -p dpsynth -p benchmarks
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

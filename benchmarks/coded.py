@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable
 
-TABLES = ("adult", "acs")
+_FOLDERS = {"adult": "adult_discretised", "acs": "acs_national2019"}
+TABLES = tuple(_FOLDERS)
 _ADULT_ORDERED = (
     "age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week",
 )  # fmt: skip
@@ -115,8 +116,8 @@ class Benchmark:
 
 
 def load(data: Path, name: str) -> Benchmark | None:
-    """Load ``adult`` or ``acs`` from a data folder; None where it or its scorer is not there."""
-    folder = data / ("adult_discretised" if name == "adult" else "acs_national2019")
+    """Load one of `TABLES` from a data folder; None where it or its scorer is not there."""
+    folder = data / _FOLDERS[name]
     scorer = data.parent / "bench" / "score.py"
     if not (folder / "data.csv").is_file() or not scorer.is_file():
         return None

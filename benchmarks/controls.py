@@ -125,11 +125,11 @@ def run(
             missed |= outcome.met is False
             figures[name].append(asdict(outcome))
             print(_line(outcome, time.process_time() - started), flush=True)
-        for outcome in figures[name]:
-            if outcome["small"]:
-                print(f"{outcome['id']}: runs with p < 0.05: {outcome['small']}")
-            if outcome["alone"]:
-                print(f"{outcome['id']}: of {min(seeds, FITS)}, convicted by: {outcome['alone']}")
+        for found in figures[name]:
+            if found["small"]:
+                print(f"{found['id']}: runs with p < 0.05: {found['small']}")
+            if found["alone"]:
+                print(f"{found['id']}: of {min(seeds, FITS)}, convicted by: {found['alone']}")
     if out is not None:
         out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return int(missed)

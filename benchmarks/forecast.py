@@ -11,8 +11,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,13 +99,13 @@ def measured(case: Case, model: BinnedModel) -> dict[int, list[float]]:
     for m in model.measurements:
         if len(m.attributes) == 2:
             left, right = (model.partitions[n][codes[n]] for n in m.attributes)
-            made = model.bin_marginal(m.attributes)
-            exact = np.bincount(left * made.shape[1] + right, minlength=made.size)
-            found.setdefault(2, []).append(_distance(made.ravel(), exact))
+            pairs = model.bin_marginal(m.attributes)
+            exact = np.bincount(left * pairs.shape[1] + right, minlength=pairs.size)
+            found.setdefault(2, []).append(_distance(pairs.ravel(), exact))
     return found
 
 
-def _distance(a: NDArray[np.float64], b: Codes) -> float:
+def _distance(a: NDArray[np.number[Any]], b: NDArray[np.number[Any]]) -> float:
     return float(np.abs(a / a.sum() - b / b.sum()).sum()) / 2.0
 
 
@@ -199,13 +201,13 @@ GENERATED = ("chain", "normal", "skewed", "flags")
 def cases(data: Path) -> dict[str, Callable[[], Case | None]]:
     """Return the tables by name, each loaded when it is called for."""
     return {
-        **{name: lambda name=name: real(data, name) for name in TUNED},
+        **{name: partial(real, data, name) for name in TUNED},
         "acs_national2019": lambda: real(data, "acs_national2019"),
         "acs2018_nd": lambda: real(data, "acs2018_nd", 3),
         "diabetes130": lambda: real(data, "diabetes130", 2),
         "adult_discretised": lambda: adult_discretised(data),
         "rand_hie": rand_hie,
-        **{name: lambda name=name: generated(name) for name in GENERATED},
+        **{name: partial(generated, name) for name in GENERATED},
     }
 
 

@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import own
 from dpsynth.auditing.artifacts import holding
 from dpsynth.errors import SelfTestError
+from dpsynth.privacy.account import Account
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event
@@ -66,11 +67,10 @@ class _Unlimited:
         return len(events)
 
 
-class _StopsLate(Curator):
+class _StopsLate(Account):
     """Tests the budget before a step and never after it."""
 
-    def _charge(self, events: Sequence[Event], stage: str) -> int:
-        del stage
+    def charge(self, events: Sequence[Event]) -> int:
         self._events += [(0, event) for event in events]
         return 0
 
@@ -78,25 +78,24 @@ class _StopsLate(Curator):
 class _ChargesOnce(_StopsLate):
     """Charges the first step only."""
 
-    def _charge(self, events: Sequence[Event], stage: str) -> int:
-        return 0 if self._events else super()._charge(events, stage)
+    def charge(self, events: Sequence[Event]) -> int:
+        return 0 if self._events else super().charge(events)
 
 
-def unsettled(
-    domain: Domain, rows: Codes, curator: type[Curator], steps: int, price: float
-) -> bool:
+def unsettled(domain: Domain, rows: Codes, books: type[Account], steps: int, price: float) -> bool:
     """Return whether the books of a run of equal steps do not close at its end.
 
     Args:
         domain: Domain of the columns.
         rows: Codes, shape (n, d).
-        curator: Charges and answers.
+        books: Where it is charged.
         steps: Marginals of one column that are measured, one after the other.
         price: Of each, as a share of the budget.
     """
     table = CodedTable.build(domain, np.ascontiguousarray(rows.T, dtype=np.int32))
     try:
-        with curator(table, reservation=_Unlimited(), max_rows_per_unit=1, rho=_RHO) as asked:
+        account = books(_Unlimited(), rho=_RHO)
+        with Curator(table, reservation=account, max_rows_per_unit=1, rho=_RHO) as asked:
             for step in range(steps):
                 name = domain.names[step % len(domain)]
                 query = MarginalQuery(attributes=(name,), rho=price * _RHO)
@@ -121,7 +120,7 @@ def charges_once(domain: Domain, rows: Codes, seed: int) -> bool:
 def settles(domain: Domain, rows: Codes, seed: int) -> bool:
     """Inspect the books of our own Curator."""
     steps = 2 + seed % 5
-    return unsettled(domain, rows, Curator, steps, 1.0 / (steps + 1))
+    return unsettled(domain, rows, Account, steps, 1.0 / (steps + 1))
 
 
 def rows_in_saved_state(domain: Domain, rows: Codes, seed: int) -> bool:

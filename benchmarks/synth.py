@@ -30,7 +30,7 @@ from dpsynth.synth import registry
 _HEADER = (
     "method", "runs", "TVD1", "TVD2", "TVD3", "AUC", "k-marg.", "cold", "warm", "wall", "MiB",
 )  # fmt: skip
-_ROW = "{:<18}{:>5}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>8}{:>8}{:>7}"
+_ROW = "{:<21}{:>5}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>8}{:>8}{:>7}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +58,40 @@ def run(
     seeds: int,
     epsilons: Sequence[float],
     delta: float,
-    others: Sequence[str],
+    others: Sequence[str] | None,
 ) -> int:
-    """Print the tables; returns the exit code (0 also where the data are absent)."""
+    """Print the tables; returns the exit code (0 also where the data are absent).
+
+    Args:
+        data: Folder of tables.
+        tables: Which of `coded.TABLES`.
+        methods: Registered names.
+        seeds: Runs of each method.
+        epsilons: Which budgets.
+        delta: Of every budget.
+        others: Names of `peers.PEERS`; the usual ones where there is no name, none for None.
+    """
     print("TVD: mean total variation distance to the training rows, all 1-way and 2-way, 60 3-way.")
     print("AUC: of a classifier trained on synthetic rows, on held-out real rows.")
     print(
         "cold: CPU-seconds of a new process until its first fit and sample end, imports included,"
     )
     print("      one thread, less reading the data; warm: of a later one; wall: mean of all.")
-    for name in tables:
-        benchmark = coded.load(data, name)
+    for table in tables:
+        benchmark = coded.load(data, table)
         if benchmark is None:
-            print(f"\nskipped: the data of {name}, or bench/score.py beside them, are not there.")
+            print(f"\nskipped: the data of {table}, or bench/score.py beside them, are not there.")
             continue
         for epsilon in epsilons:
             rho = rho_for(Budget(epsilon=epsilon, delta=delta))
             order = renyi_order(rho, delta)
-            print(f"\n{name}, epsilon {epsilon:g}, delta {delta:g} (rho {rho:.6f})\n")
+            print(f"\n{table}, epsilon {epsilon:g}, delta {delta:g} (rho {rho:.6f})\n")
             print(_ROW.format(*_HEADER))
             for method in methods:
-                print(_ROW.format(*_cells(method, _apart(data, name, method, seeds, rho, order))),
+                print(_ROW.format(*_cells(method, _apart(data, table, method, seeds, rho, order))),
                       flush=True)  # fmt: skip
-            for name in others:
-                row = peers.run(peers.PEERS[name], benchmark, epsilon=epsilon, delta=delta)
+            for other in [] if others is None else others or peers.USUAL:
+                row = peers.run(peers.PEERS[other], benchmark, epsilon=epsilon, delta=delta)
                 print(_ROW.format(*row), flush=True)
             real = benchmark.auc(benchmark.train)
             print(_ROW.format("(real rows)", "", "", "", "", f"{real:.3f}", *[""] * 5))
@@ -144,7 +154,9 @@ def _child(
         return
     table = benchmark.table()
     reading = time.process_time() - started
-    cpu, wall, samples = [], [], []
+    cpu: list[float] = []
+    wall: list[float] = []
+    samples = []
     for seed in range(seeds):
         started, ticked = time.process_time() if cpu else reading, time.perf_counter()
         with Curator(

@@ -112,12 +112,12 @@ def _bundles(hospital: Hospital) -> Iterator[tuple[tuple[str, ...], Checked]]:
         )
         listed = folder / f"r{number}.status"
         listed.write_bytes(_status(hospital, kind))
-        for status, ledger in product((False, True), repeat=2):
-            options = ("--status", str(listed)) if status else ()
-            options += ("--ledger", str(hospital.ledger)) if ledger else ()
+        for with_list, with_ledger in product((False, True), repeat=2):
+            options: tuple[str, ...] = ("--status", str(listed)) if with_list else ()
+            options += ("--ledger", str(hospital.ledger)) if with_ledger else ()
             yield (
-                (str(len(roles)), level.value, kind, form, paper, _word(status), _word(ledger),
-                 "a release"),
+                (str(len(roles)), level.value, kind, form, paper, _word(with_list),
+                 _word(with_ledger), "a release"),
                 hospital.verify(bundle, *options),
             )  # fmt: skip
         for turn, (other, key) in enumerate(product(Level, KINDS)):

@@ -29,7 +29,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "sources": (BASE | {"schema"}, {"numpy", "numba", "pyarrow"}),
     "privacy": (
         BASE | {"schema", "sources"},
-        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography", "torch"},
+        # numba: only in `privacy/integer_noise.py`; torch: only in `privacy/training.py`.
+        {"numpy", "opendp", "dp_accounting", "scipy", "sqlalchemy", "cryptography", "torch"}
+        | {"numba"},
     ),
     # The places of ledger, keys and anchors: apart from `pipeline`, which loads everything.
     "places": ({"errors", "privacy"}, {"platformdirs"}),

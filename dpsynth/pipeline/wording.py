@@ -36,16 +36,17 @@ _ENTROPY = (
     "cryptographic generator that the operating system seeds; nobody can set a seed."
 )
 _ENTROPY_SAMPLED = (
-    "OpenDP's discrete Gaussian on integers for counts; a continuous Gaussian in floating point "
-    "for gradients, and coins for samples. All are fed by the operating system; nobody can set a "
-    "seed."
+    "Discrete Gaussian noise on integers, from OpenDP for counts and from an exact sampler of "
+    "dpsynth for sums of gradients; and coins for samples. All are fed by the operating system; "
+    "nobody can set a seed."
 )
 #: How the hazards are met where gradients got the noise.
 _SAMPLED_HAZARDS = {
     "Floating-point noise": (
         "partly",
-        "Counts get integer noise inside the measurement; gradients get floating-point noise, "
-        "whose last digits could tell more than the guarantee of idealised arithmetic says.",
+        "Noise is on integers, for counts and for sums of gradients. Gradients are computed in "
+        "floating point in batches: that the last digits of one do not depend on others is argued, "
+        "not proved.",
     ),
 }
 _THIRD_PARTY_ENTROPY = (
@@ -148,7 +149,10 @@ def assurance(letter: str, *, audited: bool) -> tuple[str, str]:
     if letter == "N":
         return "N", "No differential-privacy guarantee: for comparison and tests only."
     if letter == "B":
-        return "B", "Idealised arithmetic or a third-party core that could not be taken apart."
+        return "B", (
+            "Arithmetic that is idealised in part, or a third-party core that could not be taken "
+            "apart."
+        )
     if audited:
         return "A", f"{_CLASS_A}, audit of the mechanism on neighbouring inputs passed."
     return "A, audit open", (
@@ -181,7 +185,7 @@ def hazards(
 
     Args:
         status: That of the mechanism audit.
-        sampled: Whether there is training on samples, which has noise in floating point.
+        sampled: Whether there is training on samples, whose gradients are floating point.
         third_party: Whether a third party's core drew the noise of the fit.
     """
     audit = {

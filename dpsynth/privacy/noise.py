@@ -2,8 +2,9 @@
 
 Counts and scores get OpenDP's integer noise inside the measurement, never drawn on zeros and added
 afterwards; each such function returns what it cost together with what it says. Sums of gradients
-get continuous noise in floating point (:func:`normals`), which is idealised arithmetic: assurance
-class B. Nothing else may import this module but the Curator (a test enforces it).
+are whole numbers, too, and get the same noise from a faster sampler (:func:`on_sums`). Normal draws
+in floating point (:func:`normals`) protect nobody: a loss may ask for them. Nothing else may import
+this module but the Curator (a test enforces it).
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.privacy import mechanisms
+from dpsynth.privacy.sampled import SUM_BITS
 
 Counts = NDArray[np.int64]
+# Words of entropy for one number: more than the mean, so that few calls are needed.
+_WORDS = 24
 
 
 def gaussian(counts: Counts, sigma: float, sensitivity: float) -> tuple[Counts, float]:
@@ -71,6 +75,25 @@ def threshold(
     kept = {text: int(found[text]) for text in sorted(found) if found[text] >= smallest}
     rho, _ = measurement.map((sensitivity, sensitivity, sensitivity))
     return kept, float(rho)
+
+
+def on_sums(sums: Counts) -> Counts:
+    """Add discrete Gaussian noise of scale ``2**SUM_BITS`` to every sum.
+
+    Args:
+        sums: Exact sums, int64, one dimension. About 0.8 s for 1,000,000.
+
+    Returns:
+        Noisy sums, int64. Their price is that of the steps, which were charged before.
+    """
+    from dpsynth.privacy.integer_noise import ENOUGH, add_noise
+
+    noisy = np.array(sums, dtype=np.int64)
+    done = 0
+    while done < len(noisy):
+        words = np.frombuffer(os.urandom(8 * (_WORDS * (len(noisy) - done) + ENOUGH)), dtype="<u8")
+        done, _ = add_noise(noisy, SUM_BITS, words, done)
+    return noisy
 
 
 def normals(size: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
@@ -29,6 +30,8 @@ from dpsynth.results import decimal_string
 #: nothing.
 LEAST_NOISE, MOST_NOISE = 0.3, 1e6
 MOST_STEPS = 1_000_000
+#: Logarithm of the scale of the noise on sums of gradients, which are whole numbers.
+SUM_BITS = 20
 _KEYS = frozenset({"sampling_rate", "noise_multiplier", "steps"})
 
 
@@ -53,6 +56,15 @@ class SampledSteps:
             raise InputError(
                 f"must lie in [{LEAST_NOISE:g}, {MOST_NOISE:g}].", where="noise_multiplier"
             )
+
+    @property
+    def squared_sensitivity(self) -> int:
+        """Squared norm of what one unit may add to a sum, as a whole number.
+
+        Noise has the scale ``2**SUM_BITS``; this is the largest number for which it is
+        `noise_multiplier` times the norm, rounded down.
+        """
+        return math.floor(Fraction(2**SUM_BITS) ** 2 / Fraction(self.noise_multiplier) ** 2)
 
     def rho(self, order: float) -> float:
         """Return the Renyi divergence of all steps at an order, over the order, rounded up."""

@@ -2,21 +2,24 @@
 
 One step: every unit takes part by a coin of its own (Poisson sampling); the gradient of the loss is
 taken for each row by itself and summed over the rows of a unit; each unit's gradient is cut down to
-a norm; the sum gets Gaussian noise and is divided by a public number. An empty sample is a step
-like any other. The number of steps was charged in full before the first one, whoever stops early
-has paid for all, and whoever starts again pays again.
+a norm and rounded to whole numbers of a fine grid, whose squared norm is checked exactly; the sum
+gets discrete Gaussian noise and is divided by a public number. An empty sample is a step like any
+other. The number of steps was charged in full before the first one, whoever stops early has paid
+for all, and whoever starts again pays again.
 
 The loss is a function of parameters, the bins of one row and public random numbers. It runs under
 `torch.func` transforms, sees one row and never a batch, so nothing in it can mix units. The bins
 that it saw are wiped, and of an error in it only the type is told: both could hold a row.
 
 Never true here: a loss or a gradient norm that is shown, returned or logged; a size that depends on
-how many units a sample has; a step more than was paid for. Arithmetic is floating point of 32 bits,
-never fewer, so the guarantee is that of idealised arithmetic (assurance class B).
+how many units a sample has; a step more than was paid for; noise that is not on whole numbers. The
+gradient of a row is computed in floating point beside those of others. That its last bits do not
+depend on them is argued from how it is computed, not proved: hence assurance class B.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -37,15 +40,23 @@ Loss = Callable[[Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Numbers of the per-row gradients that are held at once: 128 MiB.
 _AT_ONCE = 2**25
-# Of these, so many are held in 64 bits at once: 8 MiB.
+# Gradients are computed for a multiple of so many rows. Products of few rows add up in another
+# order, and the last bits of one gradient would depend on how many others there are.
+_ROWS = 64
+# Of the numbers of gradients, so many are held in 64 bits at once: 8 MiB.
 _WIDENED = 2**20
 _LEAST, _MOST, _MOST_NORMALS = 1e-9, 1e9, 1_000_000
-# What rounding in 32 bits may add to the norm of a gradient that was cut down.
+# What computing in 32 bits may add to the norm of a gradient that was cut down; beyond it the check
+# in whole numbers would drop the gradient.
 _ROUNDING = 1.0 + 1e-5
 
 
 class Entropy(Protocol):
     """Where coins and noise come from: the module `noise`, and nothing else outside tests."""
+
+    def on_sums(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add discrete Gaussian noise of scale ``2**SUM_BITS`` to every sum, shape (size,)."""
+        ...
 
     def normals(self, size: int) -> NDArray[np.float64]:
         """Return independent standard normal draws, shape (size,)."""
@@ -93,7 +104,10 @@ class NoisyGradients:
 
     @property
     def sigma(self) -> float:
-        """Standard deviation of the noise of every number of a gradient. Public."""
+        """Standard deviation of the noise of every number of a gradient. Public.
+
+        The grid makes it larger, by a share of ``sqrt(size) * noise_multiplier / 2**21``.
+        """
         return self._planned.noise_multiplier * self._query.clip / self._query.divisor
 
     @property
@@ -124,22 +138,39 @@ class NoisyGradients:
             len({p.device for p in parameters.values()}) > 1
         ):
             raise InputError("Training needs float32 parameters on one device.", where="training")
+        some = next(iter(parameters.values()))
+        size = sum(p.numel() for p in parameters.values())
+        norm = self._norm(size)
         if self._left == self._planned.steps:
             self._drawn()
         self._left -= 1
-        some = next(iter(parameters.values()))
-        size = sum(p.numel() for p in parameters.values())
         total = torch.zeros(size, dtype=torch.float64, device=some.device)
         for rows, unit in self._sample(size, bins):
-            total += self._clipped(loss, parameters, rows, unit)
-        scale = self._planned.noise_multiplier * self._query.clip
-        total += torch.from_numpy(scale * self._entropy.normals(size)).to(some.device)
-        flat = (total / self._query.divisor).to(some.dtype)
+            total += self._clipped(loss, parameters, rows, unit, norm)
+        noisy = self._entropy.on_sums(total.cpu().numpy().astype(np.int64))
+        unit_of_grid = self._query.clip / norm / self._query.divisor
+        flat = torch.from_numpy(noisy * unit_of_grid).to(some.device, some.dtype)
         parts = torch.split(flat, [p.numel() for p in parameters.values()])
         return {
             name: part.reshape(p.shape)
             for (name, p), part in zip(parameters.items(), parts, strict=True)
         }
+
+    def _norm(self, size: int) -> float:
+        """Return the clipping norm in units of the grid, less what rounding to it may add.
+
+        Raises:
+            InputError: Rounding may add more than half of the norm.
+        """
+        norm, added = math.sqrt(self._planned.squared_sensitivity), 0.5 * math.sqrt(size) + 1.0
+        if added > 0.5 * norm:
+            raise InputError(
+                f"{size} parameters are too many for noise of {self.noise_multiplier:g} times the "
+                "clipping norm.",
+                where="training",
+                fix="Take fewer steps, a smaller network, or a larger epsilon.",
+            )
+        return norm - added
 
     def _open_bins(self) -> NDArray[np.int64]:
         """Return the bins of all rows unless the Curator is closed."""
@@ -174,15 +205,22 @@ class NoisyGradients:
         parameters: Parameters,
         bins: NDArray[np.int64],
         unit: NDArray[np.int64],
+        norm: float,
     ) -> torch.Tensor:
-        """Return the sum of the clipped gradients of some units, float64, shape (size,)."""
+        """Return the sum of the clipped gradients of some units in units of the grid.
+
+        Whole numbers below 2**53 in float64, which add up exactly in any order; shape (size,).
+        """
         device = next(iter(parameters.values())).device
-        draws = self._entropy.normals(len(bins) * self._query.normals)
-        normals = torch.from_numpy(draws.astype(np.float32).reshape(len(bins), -1)).to(device)
-        found = _gradients(loss, parameters, torch.from_numpy(bins).to(device), normals)
+        filled = np.pad(
+            bins, ((0, -len(bins) % _ROWS), (0, 0))
+        )  # rows of first bins, dropped below
+        draws = self._entropy.normals(len(filled) * self._query.normals)
+        normals = torch.from_numpy(draws.astype(np.float32).reshape(len(filled), -1)).to(device)
+        found = _gradients(loss, parameters, torch.from_numpy(filled).to(device), normals)
         # A cast to fewer bits, as autocast makes it, would stretch what was cut down.
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            parts = [found[name].reshape(len(bins), -1) for name in parameters]
+            parts = [found[name].reshape(len(filled), -1)[: len(bins)] for name in parameters]
             if unit[-1] + 1 < len(unit):  # some unit has several rows
                 whose = torch.from_numpy(unit).to(device)
                 parts = [_sum_by(part, whose, int(unit[-1]) + 1) for part in parts]
@@ -192,8 +230,8 @@ class NoisyGradients:
             finite = torch.isfinite(norms)
             if not bool(finite.all()):
                 parts = [torch.where(finite[:, None], part, 0.0) for part in parts]
-            share = torch.where(finite, self._query.clip / norms.clamp(min=self._query.clip), 0.0)
-            return torch.cat([_weighted_sum(share, part) for part in parts])
+            share = torch.where(finite, norm / norms.clamp(min=self._query.clip), 0.0)
+            return _whole_sum(share, torch.cat(parts, dim=1), self._planned.squared_sensitivity)
 
 
 def _gradients(
@@ -222,17 +260,24 @@ def _gradients(
     )
 
 
-def _weighted_sum(share: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Return the weighted sum of rows, float64, shape (columns,), some rows at a time.
+def _whole_sum(share: torch.Tensor, units: torch.Tensor, most: int) -> torch.Tensor:
+    """Return the sum of what units are worth on the grid, float64, shape (columns,).
 
-    In 32 bits it would be off by a part of the *sum*: of 100,000 gradients in one direction, one
-    more moved it by up to 1.09 of the norm.
+    Each row is multiplied by its share and rounded to whole numbers. A row whose squared norm is
+    then above `most` counts as none; arithmetic in 64 bits is exact as far as that.
+
+    Args:
+        share: What each row is multiplied by, shape (n,).
+        units: One row a unit, shape (n, columns).
+        most: Largest squared norm that the price allows, below 2**53.
     """
-    total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
-    most = max(1, _WIDENED // rows.shape[1])
-    for start in range(0, len(rows), most):
-        some = slice(start, start + most)
-        total += share[some].to(torch.float64) @ rows[some].to(torch.float64)
+    total = torch.zeros(units.shape[1], dtype=torch.float64, device=units.device)
+    block = max(1, _WIDENED // units.shape[1])
+    for start in range(0, len(units), block):
+        some = slice(start, start + block)
+        whole = (share[some, None].to(torch.float64) * units[some]).round_()
+        whole[~(whole.square().sum(dim=1) <= most)] = 0.0  # also where it is no number
+        total += whole.sum(dim=0)
     return total
 
 
