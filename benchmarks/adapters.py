@@ -52,8 +52,8 @@ Codes = NDArray[np.integer[Any]]
 _ROWS, _FEW, _RUNS = 1000, 500, 15
 _RHO, _DELTA = 0.02, 1e-9
 METHODS = ("mst", "mwem", "dpctgan", "patectgan")
-#: Of the fit that is to over-fit: GANs whose own accountants stop them late. PATECTGAN at 30 was not
-#: done in 40 minutes.
+#: Of the fit that is to over-fit: GANs whose own accountants stop them late. At a setting of 30
+#: PATECTGAN was not done in 40 minutes.
 _SETTINGS, _EPOCHS = {"dpctgan": 1e4, "patectgan": 3.0}, 2000
 _DEPTH = 5
 

@@ -22,7 +22,7 @@ Place: TypeAlias = NDArray[np.int64]
 
 #: Logarithm of the largest scale: squares of 2,000 scales stay inside 64 bits.
 MOST_BITS = 20
-#: Words that no draw needs: it takes 18 to 21 on average, and so many with a chance below 2**-1000.
+#: Words that no draw needs: it takes 18 to 21 on average, and so many with a chance below 2**-600.
 ENOUGH = 8192
 # A proposal of so many scales would be accepted with a chance below exp(-10**6).
 _FAR = 2000

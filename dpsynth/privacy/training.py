@@ -134,12 +134,12 @@ class NoisyGradients:
         if self._left == 0:
             raise InputError("All steps that were paid for were taken.", where="training")
         # Checked before a coin is thrown: what fails in an empty sample only would tell of it.
+        size = sum(p.numel() for p in parameters.values())
         if {p.dtype for p in parameters.values()} != {torch.float32} or (
-            len({p.device for p in parameters.values()}) > 1
+            size == 0 or len({p.device for p in parameters.values()}) > 1
         ):
             raise InputError("Training needs float32 parameters on one device.", where="training")
         some = next(iter(parameters.values()))
-        size = sum(p.numel() for p in parameters.values())
         norm = self._norm(size)
         if self._left == self._planned.steps:
             self._drawn()
@@ -224,7 +224,9 @@ class NoisyGradients:
             if unit[-1] + 1 < len(unit):  # some unit has several rows
                 whose = torch.from_numpy(unit).to(device)
                 parts = [_sum_by(part, whose, int(unit[-1]) + 1) for part in parts]
-            norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts])
+            norms = torch.stack(
+                [torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts]
+            )
             norms = torch.linalg.vector_norm(norms, dim=0) * _ROUNDING
             # A gradient that is no number counts as none: one row must not poison the sum.
             finite = torch.isfinite(norms)
