@@ -1,8 +1,8 @@
 """The sampler of the noise on sums, against its exact law at five scales and OpenDP's draws.
 
 100,000 draws a scale. Each p-value is compared with ALPHA = 1e-8; 24 of them, the chi-square ones
-at a real rate below 2 ALPHA. What else is asked fails by chance with probability below 1e-8 each, so
-a run of this file does with probability below 5e-7.
+at a real rate below 2 ALPHA. What else is asked fails by chance with a probability below 1e-8
+each, so a run of this file does with one below 5e-7.
 At the scale that training uses, 2**20, no sample can tell a discrete law from a continuous one: the
 body is held against the normal law (Kolmogorov and Smirnov), and the code has no other branch.
 """
