@@ -72,7 +72,9 @@ def _guarantee(b: EvidenceBuilder, run: Run) -> None:
     events = [event for _, event in run.charged]
     charged, _ = charged_epsilons(plan, events)
     b.add("guarantee.epsilon_charged", decimal_string(charged), POST)
-    letter, meant = wording.assurance(assurance, audited=plan.audit.sharp)
+    letter, meant = wording.assurance(
+        assurance, audited=plan.audit.sharp, sampled=plan.sampled is not None
+    )
     b.add("guarantee.assurance_class", letter, DECLARED)
     b.add("guarantee.assurance_meaning", meant, DECLARED)
     # What an attacker can do is stated for the whole price of the release, not for what ran.

@@ -21,6 +21,11 @@ from dpsynth.schema.declared import (
 )
 
 _CLASS_A = "Exact integer arithmetic, domains declared or paid for, every item in the ledger"
+_TRAINED_B = (
+    "As class A but for one thing: gradients are computed in floating point in batches, and that "
+    "the last digits of one do not depend on others is argued, not proved. The mechanism audit does "
+    "not weigh training."
+)
 _ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "
     "call is added up, a delta of its own apart, and converted to (epsilon, delta) by three "
@@ -44,9 +49,8 @@ _ENTROPY_SAMPLED = (
 _SAMPLED_HAZARDS = {
     "Floating-point noise": (
         "partly",
-        "Noise is on integers, for counts and for sums of gradients. Gradients are computed in "
-        "floating point in batches: that the last digits of one do not depend on others is argued, "
-        "not proved.",
+        "Noise is on integers, for counts and for sums of gradients. What is left open is named at "
+        "the assurance class.",
     ),
 }
 _THIRD_PARTY_ENTROPY = (
@@ -139,20 +143,18 @@ _HAZARDS = (
 )
 
 
-def assurance(letter: str, *, audited: bool) -> tuple[str, str]:
+def assurance(letter: str, *, audited: bool, sampled: bool = False) -> tuple[str, str]:
     """Return the assurance class as it is printed, and what it means.
 
     Args:
         letter: Class of the method: A, B or N.
         audited: Whether a sharp enough audit of the mechanism is part of the release.
+        sampled: Whether there is training on samples, whose gradients are floating point.
     """
     if letter == "N":
         return "N", "No differential-privacy guarantee: for comparison and tests only."
     if letter == "B":
-        return "B", (
-            "Arithmetic that is idealised in part, or a third-party core that could not be taken "
-            "apart."
-        )
+        return "B", _TRAINED_B if sampled else "A third-party core that could not be taken apart."
     if audited:
         return "A", f"{_CLASS_A}, audit of the mechanism on neighbouring inputs passed."
     return "A, audit open", (

@@ -52,7 +52,9 @@ def test_training_on_samples_has_gradients_in_floating_point() -> None:
     """Noise is on integers everywhere; what is left open is said."""
     first, *_ = wording.hazards(Status.NOT_RUN, sampled=True)
     assert first["hazard"] == "Floating-point noise" and first["status"] == "partly"
-    assert "argued, not proved" in first["text"]
+    assert "assurance class" in first["text"]
+    letter, meant = wording.assurance("B", audited=False, sampled=True)
+    assert letter == "B" and "argued, not proved" in meant and "third-party" not in meant
     assert "sums of gradients" in wording.entropy(sampled=True) != wording.entropy(sampled=False)
     assert "Renyi" in wording.accounting(sampled=True) != wording.accounting(sampled=False)
 
@@ -72,6 +74,7 @@ def test_no_audit_and_an_inconclusive_one_leave_the_class_open(tmp_path: Path) -
     assert NO_AUDIT.status is Status.NOT_RUN and not NO_AUDIT.sharp
     assert wording.assurance("A", audited=False)[0] == "A, audit open"
     assert wording.assurance("B", audited=True)[0] == "B"
+    assert "third-party core" in wording.assurance("B", audited=True)[1]
 
 
 def test_a_rejected_claim_stops_the_release(tmp_path: Path) -> None:
