@@ -212,9 +212,8 @@ class NoisyGradients:
         Whole numbers below 2**53 in float64, which add up exactly in any order; shape (size,).
         """
         device = next(iter(parameters.values())).device
-        filled = np.pad(
-            bins, ((0, -len(bins) % _ROWS), (0, 0))
-        )  # rows of first bins, dropped below
+        # Filled up with rows of first bins, which are dropped below.
+        filled = np.pad(bins, ((0, -len(bins) % _ROWS), (0, 0)))
         draws = self._entropy.normals(len(filled) * self._query.normals)
         normals = torch.from_numpy(draws.astype(np.float32).reshape(len(filled), -1)).to(device)
         found = _gradients(loss, parameters, torch.from_numpy(filled).to(device), normals)
