@@ -163,17 +163,31 @@ def test_only_the_curator_meets_rows_and_noise() -> None:
         assert holders == [holder]
 
 
-def test_torch_has_two_homes() -> None:
-    """The networks, and the trainer that holds the rows; both are imported on first use."""
-    users = {
-        module if module.startswith("dpsynth.privacy") else module.rpartition(".")[0]
+def users(package: str) -> set[str]:
+    """Return the modules that import a package."""
+    return {
+        module
         for module, path in modules()
         if any(
-            name.split(".")[0] == "torch"
+            name.split(".")[0] == package
             for name in imports(ast.parse(path.read_text()), module, path)
         )
     }
-    assert users == {"dpsynth.synth.neural", "dpsynth.privacy.training"}
+
+
+def test_torch_has_two_homes() -> None:
+    """The networks, and the trainer that holds the rows; both are imported on first use."""
+    homes = {
+        module if module.startswith("dpsynth.privacy") else module.rpartition(".")[0]
+        for module in users("torch")
+    }
+    assert homes == {"dpsynth.synth.neural", "dpsynth.privacy.training"}
+
+
+def test_of_what_meets_privacy_only_the_sampler_is_compiled() -> None:
+    """It is imported at the first noise on sums: a ledger that is read compiles nothing."""
+    compiled = {module for module in users("numba") if module.startswith("dpsynth.privacy")}
+    assert compiled == {"dpsynth.privacy.integer_noise"}
 
 
 def test_the_wheel_lists_every_package() -> None:

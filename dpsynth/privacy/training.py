@@ -20,7 +20,7 @@ depend on them is argued from how it is computed, not proved: hence assurance cl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -232,7 +232,7 @@ class NoisyGradients:
             if not bool(finite.all()):
                 parts = [torch.where(finite[:, None], part, 0.0) for part in parts]
             share = torch.where(finite, norm / norms.clamp(min=self._query.clip), 0.0)
-            return _whole_sum(share, torch.cat(parts, dim=1), self._planned.squared_sensitivity)
+            return _whole_sum(share, parts, self._planned.squared_sensitivity)
 
 
 def _gradients(
@@ -261,22 +261,24 @@ def _gradients(
     )
 
 
-def _whole_sum(share: torch.Tensor, units: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the sum of what units are worth on the grid, float64, shape (columns,).
+def _whole_sum(share: torch.Tensor, parts: Sequence[torch.Tensor], most: int) -> torch.Tensor:
+    """Return the sum of what units are worth on the grid, float64, shape (columns of all parts,).
 
     Each row is multiplied by its share and rounded to whole numbers. A row whose squared norm is
     then above `most` counts as none; arithmetic in 64 bits is exact as far as that.
 
     Args:
         share: What each row is multiplied by, shape (n,).
-        units: One row a unit, shape (n, columns).
+        parts: One row a unit, each of shape (n, columns), to be read beside each other.
         most: Largest squared norm that the price allows, below 2**53.
     """
-    total = torch.zeros(units.shape[1], dtype=torch.float64, device=units.device)
-    block = max(1, _WIDENED // units.shape[1])
-    for start in range(0, len(units), block):
+    columns = sum(part.shape[1] for part in parts)
+    total = torch.zeros(columns, dtype=torch.float64, device=share.device)
+    block = max(1, _WIDENED // columns)
+    for start in range(0, len(share), block):
         some = slice(start, start + block)
-        whole = (share[some, None].to(torch.float64) * units[some]).round_()
+        units = torch.cat([part[some] for part in parts], dim=1)
+        whole = (share[some, None].to(torch.float64) * units).round_()
         whole[~(whole.square().sum(dim=1) <= most)] = 0.0  # also where it is no number
         total += whole.sum(dim=0)
     return total

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln
-from scipy.stats import binom, chi2, ncx2, norm
+from scipy.stats import binom, chi2, kstest, ncx2, norm
 
 ALPHA = 1e-8
 SIGMAS = (0.7, 3.3, 20.0, 137.0, 1000.5)
@@ -191,3 +191,25 @@ def lag(sample: np.ndarray) -> float:
     """Return the two-sided p-value of the correlation of neighbouring cells."""
     correlation = np.corrcoef(sample[:-1], sample[1:])[0, 1]
     return float(2 * norm.sf(abs(correlation) * np.sqrt(sample.size)))
+
+
+def unseen_faults(sigma: float, draws: int) -> list[str]:
+    """Return the planted faults that pass, of seeded draws; the tail test alone must see a tail."""
+    law = gaussian_law(sigma)
+    return [
+        name
+        for name, fault in gaussian_faults(sigma, draws).items()
+        if not (tails if "tail" in name else chi_square)(fault.sample(draws), law) < ALPHA
+    ]
+
+
+def body(sample: np.ndarray) -> float:
+    """Return the p-value of a standard normal law (Kolmogorov and Smirnov)."""
+    return float(kstest(sample, "norm").pvalue)
+
+
+def spread(sample: np.ndarray) -> float:
+    """Return the two-sided p-value of a variance of one: a sum of squares is chi-square."""
+    law = chi2(sample.size)
+    square = float((sample**2).sum())
+    return 2 * float(min(law.cdf(square), law.sf(square)))

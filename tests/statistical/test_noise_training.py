@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from noise_checks import body, spread
 from scipy import stats
 
 from dpsynth.privacy.noise import coins, normals
@@ -30,18 +31,6 @@ def drawn() -> np.ndarray:
 def thrown(rate: float) -> np.ndarray:
     """Return samples, bool of shape (TIMES, UNITS)."""
     return np.array([coins(UNITS, rate) for _ in range(TIMES)])
-
-
-def body(sample: np.ndarray) -> float:
-    """Return the p-value of a normal law (Kolmogorov and Smirnov)."""
-    return float(stats.kstest(sample, "norm").pvalue)
-
-
-def spread(sample: np.ndarray) -> float:
-    """Return the two-sided p-value of a variance of one: a sum of squares is chi-square."""
-    law = stats.chi2(sample.size)
-    square = float((sample**2).sum())
-    return 2 * float(min(law.cdf(square), law.sf(square)))
 
 
 def far(sample: np.ndarray) -> float:

@@ -160,6 +160,6 @@ def test_a_trainer_that_neither_cuts_down_nor_checks_is_caught(
     monkeypatch.setattr("dpsynth.privacy.training._ROUNDING", 1e-3)
     monkeypatch.setattr(
         "dpsynth.privacy.training._whole_sum",
-        lambda share, units, most: (share[:, None].double() * units).round().sum(dim=0),
+        lambda share, parts, most: (share[:, None].double() * parts[0]).round().sum(dim=0),
     )
     assert accused(PLANS["many steps"], train(PLANS["many steps"]))

@@ -218,7 +218,7 @@ def test_many_parameters_lose_no_gradient_to_rounding() -> None:
 @pytest.mark.parametrize("share", [1.2, 1e30, float("nan")])
 def test_what_is_too_long_on_the_grid_counts_as_none(share: float) -> None:
     """Whatever computed and cut down a gradient, the check in whole numbers decides."""
-    units = torch.tensor([[3.0, 4.0], [0.6, 0.0]])
+    units = [torch.tensor([[3.0], [0.6]]), torch.tensor([[4.0], [0.0]])]
     assert _whole_sum(torch.tensor([share, 1.0]), units, 25).tolist() == [1.0, 0.0]
     assert _whole_sum(torch.tensor([1.0, 1.0]), units, 25).tolist() == [4.0, 4.0]
     assert _whole_sum(torch.tensor([1.0, 1.0]), units, 24).tolist() == [1.0, 0.0]
