@@ -70,6 +70,18 @@ def parser() -> argparse.ArgumentParser:
         help="also run other programs, in environments of their own (without names: "
         f"{', '.join(peers.USUAL)})",
     )
+    command.add_argument(
+        "--limit",
+        type=int,
+        default=peers.LIMIT,
+        help=f"seconds that each of them may take (default: {peers.LIMIT})",
+    )
+    command.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="keep what they gave in this file, and take from it what an earlier run gave",
+    )
     command = commands.add_parser(
         "releases", parents=[shared], help="whole releases of real tables, each verified"
     )

@@ -167,9 +167,10 @@ def _beside(world: AttackData, attacks: int, seed: int) -> None:
             "second": [name for name in world.domain.names if name not in _FIRST],
         }  # fmt: skip
         (folder / "settings.json").write_text(json.dumps(settings))
-        reason = peers.execute(_PEER, _PEER.code, folder)
-        if reason is not None:
-            print(f"{_PEER.name}: {reason}")
+        try:
+            peers.execute(_PEER, _PEER.code, folder)
+        except peers.PeerError as error:
+            print(f"{_PEER.name}: {error}")
             return
         found = json.loads((folder / "out.json").read_text())
     for name, row in found.items():

@@ -55,6 +55,7 @@ class Benchmark:
     """A table, loaded.
 
     Attributes:
+        name: Which of `TABLES`.
         domain: The domain of the codes.
         train: Codes that are fitted.
         test: Codes that are not.
@@ -63,6 +64,7 @@ class Benchmark:
         scorer: The file that scores.
     """
 
+    name: str
     domain: Domain
     train: pd.DataFrame
     test: pd.DataFrame
@@ -131,6 +133,7 @@ def load(data: Path, name: str) -> Benchmark | None:
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(frame))
     held_out = len(frame) // 5
     return Benchmark(
+        name=name,
         domain=domain,
         train=frame.iloc[order[held_out:]].reset_index(drop=True),
         test=frame.iloc[order[:held_out]].reset_index(drop=True),

@@ -173,9 +173,10 @@ def _peer(
         frame(domain, references).to_csv(folder / "trn.csv", index=False)
         nominal = [a.name for a in domain if not a.n_ordered]
         (folder / "settings.json").write_text(json.dumps({"nominal": nominal, "warm": _WARM}))
-        reason = peers.execute(peer, peer.code, folder)
-        if reason is not None:
-            return [Line(program=peer.name, what=f"not run: {reason}", rows=len(queries))]
+        try:
+            peers.execute(peer, peer.code, folder)
+        except peers.PeerError as error:
+            return [Line(program=peer.name, what=f"not run: {error}", rows=len(queries))]
         made = json.loads((folder / "out.json").read_text())
     return [
         Line(program=peer.name, rows=len(queries), ratio=line["cpu"] / cpu, **line) for line in made

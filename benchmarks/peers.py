@@ -3,7 +3,7 @@
 The environments are built in the user's cache folder, outside the project, on first use (minutes;
 some hundred megabytes). A peer reads and writes plain CSV files of codes and is timed inside its
 process: CPU-seconds of imports, fit and sample. Where one cannot be installed or does not finish,
-the row says so.
+the row says so. Some take hours: `Kept` holds what they gave between runs of a benchmark.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.coded import Benchmark
 
-_LIMIT = 1800  #: seconds that a peer may take
+LIMIT = 1800  #: seconds that a peer may take, unless a benchmark is told otherwise
 
 _MEASURE = """
 import json, resource, sys, time
@@ -118,7 +118,9 @@ PEERS = {
     peer.name: peer
     for peer in (
         smartnoise("mst"),
-        Peer(name="dpmm mst", environment="dpmm", packages=("dpmm",), method="mst", code=_DPMM),
+        Peer(
+            name="dpmm mst", environment="dpmm", packages=("dpmm==0.1.9",), method="mst", code=_DPMM
+        ),
         smartnoise("dpctgan"),
         smartnoise("patectgan"),
     )
@@ -126,16 +128,72 @@ PEERS = {
 USUAL = ("smartnoise mst", "dpmm mst")  #: the others take far longer than they are worth
 
 
-def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> list[str]:
+class PeerError(Exception):
+    """A peer could not be installed, stopped, or took too long."""
+
+
+class GivenUpError(PeerError):
+    """A peer took longer than it may."""
+
+
+class Kept:
+    """Rows that peers gave in earlier runs: a JSON Lines file, the last line of a key is valid.
+
+    Only what a peer gave, or that it was given up at a limit; a larger limit then tries again.
+    Rows of our own methods are never kept: every run measures them anew.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        """Read the file, if there is one; None keeps nothing."""
+        self._file = file
+        lines = file.read_text().splitlines() if file is not None and file.is_file() else []
+        self._rows: dict[str, dict[str, Any]] = {
+            line["key"]: line for line in (json.loads(text) for text in lines)
+        }
+
+    def row(
+        self, peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float, limit: int
+    ) -> list[str]:
+        """Return the row of a peer, from an earlier run or from one now.
+
+        Args:
+            peer: What runs.
+            benchmark: The table.
+            epsilon: The budget that the peer is told.
+            delta: The same.
+            limit: Seconds that it may take.
+        """
+        key = ", ".join([peer.name, *peer.packages, benchmark.name, f"{epsilon:g}", f"{delta:g}"])
+        known = self._rows.get(key)
+        if known is not None and known.get("limit", limit) >= limit:
+            return [str(cell) for cell in known["row"]]
+        line: dict[str, Any] = {"key": key}
+        try:
+            row = _row(peer, benchmark, epsilon=epsilon, delta=delta, limit=limit)
+        except GivenUpError as error:
+            row, line["limit"] = _empty(peer, error), limit
+        except PeerError as error:
+            return _empty(peer, error)
+        if self._file is not None:
+            with self._file.open("a") as file:
+                file.write(json.dumps({**line, "row": row}) + "\n")
+        return row
+
+
+def _empty(peer: Peer, error: PeerError) -> list[str]:
+    return [f"{peer.name}: {error}", *[""] * 10]
+
+
+def _row(
+    peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float, limit: int
+) -> list[str]:
     """Run a peer once and return its row: name, runs, TVD 1 to 3, AUC, k-marginal, costs."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         benchmark.train.to_csv(folder / "train.csv", index=False)
         settings = {"method": peer.method, "epsilon": epsilon, "delta": delta}
         (folder / "settings.json").write_text(json.dumps(settings))
-        reason = execute(peer, peer.code + _MEASURE, folder)
-        if reason is not None:
-            return [f"{peer.name}: {reason}", *[""] * 10]
+        execute(peer, peer.code + _MEASURE, folder, limit=limit)
         cost = json.loads((folder / "cost.json").read_text())
         codes = pd.read_csv(folder / "synthetic.csv")[list(benchmark.domain.names)]
     scores = benchmark.scores(codes.to_numpy(dtype=np.int32))
@@ -152,32 +210,31 @@ def run(peer: Peer, benchmark: Benchmark, *, epsilon: float, delta: float) -> li
     ]
 
 
-def execute(peer: Peer, code: str, folder: Path) -> str | None:
-    """Run a script in a peer's environment; return why it failed, or None.
+def execute(peer: Peer, code: str, folder: Path, *, limit: int = LIMIT) -> None:
+    """Run a script in a peer's environment.
 
     Args:
         peer: Names the environment and its packages.
         code: The script; its one argument is the folder.
         folder: Where it reads and writes, and runs.
+        limit: Seconds that it may take.
+
+    Raises:
+        GivenUpError: It took longer.
+        PeerError: It cannot be installed, or it failed.
     """
-    try:
-        python = _environment(peer)
-    except subprocess.CalledProcessError as error:
-        return _not_installed(error)
+    python = _environment(peer)
     (folder / "peer.py").write_text(code)
     try:
         done = subprocess.run(
             [str(python), "peer.py", str(folder)],
             cwd=folder, env=_variables(folder), capture_output=True, text=True, check=False,
-            timeout=_LIMIT,
+            timeout=limit,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return f"not done after {_LIMIT} s"
-    return f"failed ({_last(done.stderr)})" if done.returncode else None
-
-
-class PeerError(Exception):
-    """A peer could not be installed, stopped, or took too long."""
+        raise GivenUpError(f"not done after {limit} s") from None
+    if done.returncode:
+        raise PeerError(f"failed ({_last(done.stderr)})")
 
 
 @contextmanager
@@ -195,10 +252,7 @@ def serve(peer: Peer, settings: dict[str, Any], folder: Path) -> Iterator[Genera
     Raises:
         PeerError: The peer cannot be installed; from the generator: it stopped or took too long.
     """
-    try:
-        python = _environment(peer)
-    except subprocess.CalledProcessError as error:
-        raise PeerError(_not_installed(error)) from None
+    python = _environment(peer)
     (folder / "peer.py").write_text(peer.code + _SERVE)
     (folder / "settings.json").write_text(json.dumps({"method": peer.method, **settings}))
     columns: list[str] = settings["columns"]
@@ -215,8 +269,8 @@ def serve(peer: Peer, settings: dict[str, Any], folder: Path) -> Iterator[Genera
     def generate(rows: NDArray[np.integer[Any]], seed: int) -> NDArray[np.integer[Any]]:
         pd.DataFrame(rows, columns=columns).to_csv(folder / "train.csv", index=False)
         os.write(asks.fileno(), b"fit\n")
-        if not select.select([answers], [], [], _LIMIT)[0]:
-            raise PeerError(f"not done after {_LIMIT} s")
+        if not select.select([answers], [], [], LIMIT)[0]:
+            raise GivenUpError(f"not done after {LIMIT} s")
         if not answers.readline():
             raise PeerError(f"failed ({_last((folder / 'log.txt').read_text())})")
         made = pd.read_csv(folder / "synthetic.csv")[columns]
@@ -227,10 +281,6 @@ def serve(peer: Peer, settings: dict[str, Any], folder: Path) -> Iterator[Genera
     finally:
         process.kill()
         process.communicate()
-
-
-def _not_installed(error: subprocess.CalledProcessError) -> str:
-    return f"not installed ({_last(error.stderr)})"
 
 
 def _last(text: str) -> str:
@@ -248,16 +298,23 @@ def _variables(folder: Path) -> dict[str, str]:
 
 
 def _environment(peer: Peer) -> Path:
-    """Return the interpreter of a peer's environment, built on first use."""
+    """Return the interpreter of a peer's environment, built on first use.
+
+    Raises:
+        PeerError: A package cannot be installed.
+    """
     folder = platformdirs.user_cache_path("dpsynth") / "peers" / peer.environment
     python, ready = folder / "bin" / "python", folder / "ready"
     if not ready.is_file():
         print(f"(building the environment of {peer.name})", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=True, clear=True)
         for package in peer.packages:
-            subprocess.run(
-                [str(python), "-m", "pip", "install", "--quiet", package],
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
+            try:
+                subprocess.run(
+                    [str(python), "-m", "pip", "install", "--quiet", package],
+                    capture_output=True, text=True, check=True,
+                )  # fmt: skip
+            except subprocess.CalledProcessError as error:
+                raise PeerError(f"not installed ({_last(error.stderr)})") from None
         ready.touch()
     return python

@@ -59,6 +59,8 @@ def run(
     epsilons: Sequence[float],
     delta: float,
     others: Sequence[str] | None,
+    limit: int,
+    keep: Path | None,
 ) -> int:
     """Print the tables; returns the exit code (0 also where the data are absent).
 
@@ -70,7 +72,10 @@ def run(
         epsilons: Which budgets.
         delta: Of every budget.
         others: Names of `peers.PEERS`; the usual ones where there is no name, none for None.
+        limit: Seconds that each of these may take.
+        keep: File of rows that they gave in earlier runs.
     """
+    kept = peers.Kept(keep)
     print("TVD: mean total variation distance to the training rows, all 1-way and 2-way, 60 3-way.")
     print("AUC: of a classifier trained on synthetic rows, on held-out real rows.")
     print(
@@ -91,7 +96,9 @@ def run(
                 print(_ROW.format(*_cells(method, _apart(data, table, method, seeds, rho, order))),
                       flush=True)  # fmt: skip
             for other in [] if others is None else others or peers.USUAL:
-                row = peers.run(peers.PEERS[other], benchmark, epsilon=epsilon, delta=delta)
+                row = kept.row(
+                    peers.PEERS[other], benchmark, epsilon=epsilon, delta=delta, limit=limit
+                )
                 print(_ROW.format(*row), flush=True)
             real = benchmark.auc(benchmark.train)
             print(_ROW.format("(real rows)", "", "", "", "", f"{real:.3f}", *[""] * 5))
