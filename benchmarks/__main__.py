@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         "--limit",
         type=int,
         default=peers.LIMIT,
-        help=f"seconds that each of them may take (default: {peers.LIMIT})",
+        help=f"CPU-seconds that each of them may take (default: {peers.LIMIT})",
     )
     command.add_argument(
         "--keep",

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +31,8 @@ from numpy.typing import NDArray
 
 from benchmarks.coded import Benchmark
 
-LIMIT = 1800  #: seconds that a peer may take, unless a benchmark is told otherwise
+LIMIT = 1800  #: CPU-seconds that a peer may take, unless a benchmark is told otherwise
+_WALL = 8  # a peer that waits for something is given up after so many times its limit
 
 _MEASURE = """
 import json, resource, sys, time
@@ -161,7 +164,7 @@ class Kept:
             benchmark: The table.
             epsilon: The budget that the peer is told.
             delta: The same.
-            limit: Seconds that it may take.
+            limit: CPU-seconds that it may take.
         """
         key = ", ".join([peer.name, *peer.packages, benchmark.name, f"{epsilon:g}", f"{delta:g}"])
         known = self._rows.get(key)
@@ -217,7 +220,7 @@ def execute(peer: Peer, code: str, folder: Path, *, limit: int = LIMIT) -> None:
         peer: Names the environment and its packages.
         code: The script; its one argument is the folder.
         folder: Where it reads and writes, and runs.
-        limit: Seconds that it may take.
+        limit: CPU-seconds that it may take.
 
     Raises:
         GivenUpError: It took longer.
@@ -225,14 +228,20 @@ def execute(peer: Peer, code: str, folder: Path, *, limit: int = LIMIT) -> None:
     """
     python = _environment(peer)
     (folder / "peer.py").write_text(code)
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+
     try:
         done = subprocess.run(
             [str(python), "peer.py", str(folder)],
             cwd=folder, env=_variables(folder), capture_output=True, text=True, check=False,
-            timeout=limit,
+            timeout=_WALL * limit, preexec_fn=bound,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise GivenUpError(f"not done after {limit} s") from None
+        raise GivenUpError(f"not done after {_WALL * limit:,} s") from None
+    if done.returncode == -signal.SIGXCPU:
+        raise GivenUpError(f"not done after {limit:,} CPU-s")
     if done.returncode:
         raise PeerError(f"failed ({_last(done.stderr)})")
 
@@ -270,7 +279,7 @@ def serve(peer: Peer, settings: dict[str, Any], folder: Path) -> Iterator[Genera
         pd.DataFrame(rows, columns=columns).to_csv(folder / "train.csv", index=False)
         os.write(asks.fileno(), b"fit\n")
         if not select.select([answers], [], [], LIMIT)[0]:
-            raise GivenUpError(f"not done after {LIMIT} s")
+            raise GivenUpError(f"not done after {LIMIT:,} s")
         if not answers.readline():
             raise PeerError(f"failed ({_last((folder / 'log.txt').read_text())})")
         made = pd.read_csv(folder / "synthetic.csv")[columns]

@@ -72,7 +72,7 @@ def run(
         epsilons: Which budgets.
         delta: Of every budget.
         others: Names of `peers.PEERS`; the usual ones where there is no name, none for None.
-        limit: Seconds that each of these may take.
+        limit: CPU-seconds that each of these may take.
         keep: File of rows that they gave in earlier runs.
     """
     kept = peers.Kept(keep)
