@@ -2,9 +2,10 @@
 
 A threshold is fixed on a part of the runs; on the others it has some false alarms and some hits.
 The exact binomial tails of both (Clopper and Pearson 1934) are p-values of "the false alarm rate is
-at least p0" and "the hit rate is at most what mu allows at p0". They are independent, so their
-product w has ``P <= w (1 - ln w)`` (Fisher 1932). A mu is refuted if that is at most the level at
-every p0. Two one-sided limits of half the level each are as valid, but need twice the runs.
+at least p0" and "the hit rate is at most what the claim allows at p0". They are independent, so
+their product w has ``P <= w (1 - ln w)`` (Fisher 1932). A claim is refuted if that is at most the
+level at every p0. Two one-sided limits of half the level each are as valid, but need twice the
+runs.
 
 Never true here: a threshold that was chosen on the runs that it is judged by.
 """
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, ndtr, ndtri
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
-from dpsynth.auditing.claim import hit_rates
+from dpsynth.auditing.claim import Claim
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +43,8 @@ class Hits:
     false_alarms: int
     hits: int
 
-    def p_value(self, mu: float) -> float:
-        """Return the p-value of "the mechanism is mu-GDP", exact or too large."""
+    def p_value(self, claim: Claim) -> float:
+        """Return the p-value of "the mechanism is as claimed", exact or too large."""
         if self.false_alarms == self.runs or self.hits == 0:
             return 1.0
         # The logarithm of the product is concave in the false alarm rate: both tails are
@@ -52,36 +53,52 @@ class Hits:
         best = -math.inf
         for _ in range(4):
             at = np.linspace(low, high, _POINTS)
-            logs = self._log_product(at, mu)
+            logs = self._log_product(at, claim)
             top = int(np.argmax(logs))
             best = max(best, float(logs[top]))
             low, high = at[max(top - 1, 0)], at[min(top + 1, _POINTS - 1)]
         return min(1.0, math.exp(best) * (1.0 - best)) if best < 0 else 1.0
 
     def mu_bound(self, level: float = LEVEL) -> float:
-        """Return the largest mu that is refuted at a level: a lower confidence bound, 0 if none."""
-        if self.p_value(0.0) > level:
+        """Return the largest mu for which mu-GDP is refuted at a level, 0 if none."""
+        if self.p_value(Claim.gaussian(0.0)) > level:
             return 0.0
         low, high = 0.0, _MOST_MU
         while high - low > 1e-6:
             middle = 0.5 * (low + high)
-            low, high = (middle, high) if self.p_value(middle) <= level else (low, middle)
+            refuted = self.p_value(Claim.gaussian(middle)) <= level
+            low, high = (middle, high) if refuted else (low, middle)
         return low
+
+    def epsilon_bound(self, delta: float) -> float:
+        """Return a lower bound at 99 % on the epsilon at delta of any mechanism, 0 if none.
+
+        By one threshold: ``hits <= exp(epsilon) alarms + delta``, with the exact limits of both
+        rates (Clopper and Pearson 1934) at half the level each.
+        """
+        hits = float(beta.ppf(LEVEL / 2, self.hits, self.runs - self.hits + 1)) if self.hits else 0
+        alarms = float(beta.isf(LEVEL / 2, self.false_alarms + 1, self.runs - self.false_alarms))
+        return math.log((hits - delta) / alarms) if hits - delta > alarms else 0.0
 
     @property
     def mu(self) -> float:
         """The estimate of mu at the threshold, half a run added to each count."""
-        rates = (np.array([self.hits, self.false_alarms]) + 0.5) / (self.runs + 1.0)
-        hit, alarm = ndtri(rates)
-        return float(hit - alarm)
+        hit_rate = (self.hits + 0.5) / (self.runs + 1.0)
+        return float(ndtri(hit_rate) - ndtri(self.alarm_rate))
 
-    def _log_product(self, alarm_rates: Floats, mu: float) -> Floats:
+    @property
+    def alarm_rate(self) -> float:
+        """The false alarm rate, half a run added."""
+        return (self.false_alarms + 0.5) / (self.runs + 1.0)
+
+    def _log_product(self, alarm_rates: Floats, claim: Claim) -> Floats:
         """Return the logarithm of the product of both p-values at each false alarm rate."""
         n, alarms, hits = self.runs, self.false_alarms, self.hits
         few = betainc(n - alarms, alarms + 1, 1.0 - alarm_rates)
-        many = betainc(hits, n - hits + 1, hit_rates(alarm_rates, mu))
-        with np.errstate(divide="ignore"):
-            logs: Floats = np.log(few) + np.log(many)
+        many = betainc(hits, n - hits + 1, claim.hit_rates(alarm_rates))
+        # What underflows is taken for the least number there is, which is too large.
+        least = np.finfo(np.float64).tiny
+        logs: Floats = np.log(np.maximum(few, least)) + np.log(np.maximum(many, least))
         return logs
 
 
@@ -122,6 +139,8 @@ def detectable_mu(claimed: float, runs: int, power: float, times: int) -> float:
     Returns:
         The mu, to within 0.001; infinity where so few runs refute none.
     """
+    if not math.isfinite(claimed):  # everything was claimed
+        return math.inf
     tail = float(norm.isf(_each_tail(LEVEL)))
     chance = float(norm.isf(1.0 - power ** (1.0 / times)))
     mu = claimed + np.linspace(0.0, 6.0, 6001)

@@ -4,12 +4,16 @@ A test with false alarm rate x between two neighbours hits at most ``Phi(Phi^-1(
 differential privacy (Dong, Roth and Su 2022). It adds up as ``mu**2 = sum of mu_i**2``, also where
 later mechanisms depend on earlier answers. Each mechanism of zCDP price rho here has a mu of its
 own, a little more than the sqrt(2 rho) of continuous Gaussian noise; derivations in docs/audit.md.
+Training on samples has a curve of another shape, that of its privacy loss distribution.
 Never true here: a claim that depends on what was measured.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,33 @@ Floats = NDArray[np.float64]
 
 #: mu**2 of a selection is at most this times its 2 rho.
 SELECTION_FACTOR = math.pi / 2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Claim:
+    """How often any test may hit, for each false alarm rate.
+
+    Attributes:
+        hit_rates: Largest hit rates at false alarm rates, shape (k,) each; concave.
+    """
+
+    hit_rates: Callable[[Floats], Floats]
+
+    @classmethod
+    def gaussian(cls, mu: float) -> Claim:
+        """Return the claim of a mu-GDP mechanism."""
+        return cls(hit_rates=partial(hit_rates, mu=mu))
+
+    def hit_rate(self, false_alarm: float) -> float:
+        """Return the largest hit rate at one false alarm rate."""
+        return float(self.hit_rates(np.array([false_alarm]))[0])
+
+    def mu(self, false_alarm: float) -> float:
+        """Return how far apart worlds may be where a test has this false alarm rate, in (0, 1).
+
+        The mu of the Gaussian claim through that point; of a Gaussian claim, the same everywhere.
+        """
+        return float(ndtri(self.hit_rate(false_alarm)) - ndtri(false_alarm))
 
 
 def hit_rates(false_alarms: Floats, mu: float) -> Floats:

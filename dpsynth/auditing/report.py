@@ -12,7 +12,9 @@ from importlib.metadata import version
 from typing import Any
 
 from dpsynth.auditing.bound import LEVEL, Hits
+from dpsynth.auditing.claim import Claim
 from dpsynth.auditing.runs import View
+from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.results import Disclosure, decimal_string
 
 
@@ -32,15 +34,20 @@ class Finding:
         hits: What the threshold says about the runs that judge; of the second sample, if any.
         threshold: Fixed on pilot runs that judge nothing.
         samples: 1, or 2 where the first one refuted the claim and fresh runs were made to confirm.
-        claimed: The mu that was claimed.
+        claimed: What was claimed.
         refuted: Whether every sample refuted it.
     """
 
     hits: Hits
     threshold: float
     samples: int
-    claimed: float
+    claimed: Claim
     refuted: bool
+
+    @property
+    def mu_claimed(self) -> float:
+        """The mu that the claim allows where it was tested, at the measured false alarm rate."""
+        return self.claimed.mu(self.hits.alarm_rate)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -50,7 +57,7 @@ class Finding:
             "hits": self.hits.hits,
             "false_alarms": self.hits.false_alarms,
             "samples": self.samples,
-            "mu_claimed": self.claimed,
+            "mu_claimed": self.mu_claimed,
             "mu_estimate": self.hits.mu,
             "mu_lower_bound": self.hits.mu_bound(),
             "confidence": 1.0 - LEVEL,
@@ -114,19 +121,21 @@ class MethodAudit:
 
     Attributes:
         method: Registered name.
-        pair: Name of the pair of tables.
+        pair: Name of the pair of tables; ``canaries`` where the trainer was audited.
         view: What the attacker saw.
-        rho: Declared price in zCDP rho.
+        rho: Declared price in zCDP rho, of training at one Renyi order.
         selections: Share of it that selections were charged at most.
         finding: What was measured.
-        epsilon_bound: The epsilon, at the declared delta, of the lower bound on mu.
-        certified_hit_rate: Largest hit rate that a certificate of this rho promises at the false
-            alarm rate that was measured.
+        epsilon_bound: Lower bound on the epsilon at the declared delta: that of the bound on mu;
+            of training, which has no mu, that of one threshold.
+        certified_hit_rate: Largest hit rate that a certificate promises for it at the false alarm
+            rate that was measured.
         limit: What could have been seen; None where nothing could.
         controls: Planted cases.
         verdict: How it ended.
         reason: Why, in a sentence.
         seconds: Wall time.
+        training: The steps of the trainer; None of methods that do not train.
     """
 
     method: str
@@ -142,6 +151,7 @@ class MethodAudit:
     verdict: Verdict
     reason: str
     seconds: float
+    training: SampledSteps | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; rho is a decimal string."""
@@ -151,6 +161,7 @@ class MethodAudit:
             "view": self.view.value,
             "rho": decimal_string(self.rho),
             "selections_share": self.selections,
+            "training": None if self.training is None else self.training.to_json(),
             "verdict": self.verdict.value,
             "reason": self.reason,
             "epsilon_lower_bound": self.epsilon_bound,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from dpsynth.auditing.witness import Witness
 from dpsynth.auditing.worlds import Worlds
+from dpsynth.privacy.accountant import epsilon as epsilon_of
+from dpsynth.privacy.calibrate import MAX_RHO
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import SelectionEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
@@ -48,6 +50,22 @@ class Setup:
     worlds: Worlds
     rho: float
     view: View = View.TRANSCRIPT
+
+    def sharper(self, factor: float) -> Setup | None:
+        """Return the same fit at ``factor**2`` times its rho: every scale is divided by the factor.
+
+        None where so much cannot be spent.
+        """
+        rho = factor**2 * self.rho
+        return replace(self, rho=rho) if rho <= MAX_RHO else None
+
+    def growth(self, factor: float) -> float:
+        """Return by which factor the worlds are further apart then: Gaussian noise, the same."""
+        return factor
+
+    def understated(self, factor: float, delta: float) -> float:
+        """Return by which factor epsilon is understated where every scale is overstated by one."""
+        return epsilon_of(factor**2 * self.rho, delta) / epsilon_of(self.rho, delta)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

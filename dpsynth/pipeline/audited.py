@@ -43,11 +43,6 @@ NO_AUDIT = AuditFact(
     text="No two-world audit of the mechanism is part of this release (the command dpsynth audit "
     "mechanism makes one). The test suite checks noise, sensitivity and accounting.",
 )
-TRAINER_AUDIT = AuditFact(
-    status=Status.NOT_RUN,
-    text="No audit of the mechanism is part of this release. The test suite audits the trainer on "
-    "canaries and checks noise, samples, clipping and accounting.",
-)
 
 
 def read_audit(path: Path, method: str) -> AuditFact:
@@ -80,15 +75,27 @@ def read_audit(path: Path, method: str) -> AuditFact:
         ) from error
 
 
+def _audited(tree: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return what was audited, for the beginning of a sentence."""
+    runs, training = int(tree["runs"]), found["training"]
+    if training is None:
+        return f"Two made-up tables one unit apart, {runs:,} fits of each"
+    return (
+        f"The trainer: {runs:,} made-up units, each with the largest gradient that a unit may "
+        f"have, and as many that are not there, {int(training['steps']):,} steps at sampling rate "
+        f"{float(training['sampling_rate']):g} with noise {float(training['noise_multiplier']):.3f}"
+    )
+
+
 def _fact(tree: Mapping[str, Any], found: Mapping[str, Any]) -> AuditFact:
     """Return the fact of one audited method; KeyError or TypeError where something is missing."""
     finding, limit = found["finding"], found["detection_limit"]
     factor = float(limit["epsilon_factor"]) if limit else None
     seen = f"{factor:.2g} times" if factor else "by any factor"
     text = (
-        f"Two made-up tables one unit apart, {int(tree['runs']):,} fits of each at epsilon "
-        f"{float(tree['epsilon']):g}, delta {float(tree['delta']):g}: all answers tell them apart "
-        f"by mu {float(finding['mu_estimate']):.3f} (at least "
+        f"{_audited(tree, found)}, at epsilon {float(tree['epsilon']):g}, delta "
+        f"{float(tree['delta']):g}: all answers tell them apart by mu "
+        f"{float(finding['mu_estimate']):.3f} (at least "
         f"{float(finding['mu_lower_bound']):.3f} at 99 %) of {float(finding['mu_claimed']):.3f} "
         f"claimed. Epsilon understated {seen} would {'' if factor else 'not '}have been seen."
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
-from dpsynth.pipeline.audited import NO_AUDIT, TRAINER_AUDIT, AuditFact, read_audit
+from dpsynth.pipeline.audited import NO_AUDIT, AuditFact, read_audit
 from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.price import Price, own_delta, with_training
 from dpsynth.pipeline.required import refusals, waivers_of
@@ -163,7 +163,7 @@ def _audit(settings: ReleaseSettings) -> AuditFact:
     """Return what an audit of the mechanism says, or why none is part of the release."""
     if settings.audit is not None:
         return read_audit(settings.audit, settings.synthesizer)
-    return TRAINER_AUDIT if registry.find(settings.synthesizer).trains else NO_AUDIT
+    return NO_AUDIT
 
 
 def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:

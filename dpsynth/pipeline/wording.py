@@ -23,8 +23,7 @@ from dpsynth.schema.declared import (
 _CLASS_A = "Exact integer arithmetic, domains declared or paid for, every item in the ledger"
 _TRAINED_B = (
     "As class A but for one thing: gradients are computed in floating point in batches, and that "
-    "the last digits of one do not depend on others is argued, not proved. The audit of the "
-    "mechanism does not weigh training."
+    "the last digits of one do not depend on others is argued, not proved."
 )
 _ACCOUNTING = (
     "Zero-concentrated differential privacy (Bun and Steinke 2016): the rho of every mechanism "

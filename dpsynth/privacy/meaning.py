@@ -108,7 +108,11 @@ class Guarantee:
         Args:
             false_alarm: Share of non-members that the attacker takes for members, in [0, 1].
         """
-        return float(self._profile.hit_rates(np.array([false_alarm]), self.delta_own)[0])
+        return float(self.hit_rates(np.array([false_alarm]))[0])
+
+    def hit_rates(self, false_alarms: Floats) -> Floats:
+        """Return :meth:`hit_rate` of many rates, shape (k,)."""
+        return self._profile.hit_rates(false_alarms, self.delta_own)
 
     def success(self, without: float) -> float:
         """Return the largest chance to single a unit out, to link to it or to infer its secret.
@@ -131,8 +135,7 @@ class Guarantee:
         if points < 2:
             raise InputError("A curve needs at least two points.")
         false_alarms = np.linspace(0.0, 1.0, points)
-        rates = self._profile.hit_rates(false_alarms, self.delta_own)
-        return np.column_stack([false_alarms, rates])
+        return np.column_stack([false_alarms, self.hit_rates(false_alarms)])
 
     def right_guesses(self) -> float:
         """Return the largest share of right guesses when membership was decided by a fair coin."""

@@ -19,6 +19,7 @@ def audit(**changes: Any) -> dict[str, Any]:
     found = {
         "method": "mst",
         "verdict": "consistent with the claim",
+        "training": None,
         "detection_limit": {"sigma_factor": 1.3, "epsilon_factor": 1.5, "probability": 0.8},
         "finding": {"mu_estimate": 0.44, "mu_lower_bound": 0.4, "mu_claimed": 0.459},
     }
@@ -46,6 +47,14 @@ def test_a_sharp_audit_makes_class_a(tmp_path: Path) -> None:
     hazards = wording.hazards(fact.status, sampled=False)
     hazard = {h["hazard"]: h for h in hazards}["Implementation audit"]
     assert hazard["status"] == "partly"
+
+
+def test_an_audit_of_a_trainer_says_what_was_trained(tmp_path: Path) -> None:
+    steps = {"sampling_rate": "0.02", "noise_multiplier": "0.9", "steps": 200}
+    fact = read_audit(written(tmp_path, audit(training=steps)), "mst")
+    assert fact.status is Status.OK
+    assert fact.text.startswith("The trainer: 2,000 made-up units")
+    assert "200 steps at sampling rate 0.02 with noise 0.900" in fact.text
 
 
 def test_training_on_samples_has_gradients_in_floating_point() -> None:

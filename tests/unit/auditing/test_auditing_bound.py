@@ -18,6 +18,10 @@ from dpsynth.auditing.bound import (
     needed_runs,
     pilot_runs,
 )
+from dpsynth.auditing.claim import Claim
+
+MU = 0.45
+CLAIM = Claim.gaussian(MU)
 
 
 def drawn(mu: float, alarm: float, runs: int, times: int, seed: int) -> list[Hits]:
@@ -34,7 +38,7 @@ def drawn(mu: float, alarm: float, runs: int, times: int, seed: int) -> list[Hit
 @pytest.mark.parametrize("runs", [100, 2000])
 def test_a_true_claim_is_refuted_in_one_of_a_hundred_at_most(alarm: float, runs: int) -> None:
     """400 samples on the edge of the claim, fixed seeds; 13 of them are .9999 of binomial(.01)."""
-    refuted = sum(h.p_value(0.45) <= LEVEL for h in drawn(0.45, alarm, runs, 400, seed=runs))
+    refuted = sum(h.p_value(CLAIM) <= LEVEL for h in drawn(0.45, alarm, runs, 400, seed=runs))
     assert refuted <= 13
 
 
@@ -44,14 +48,17 @@ def test_the_p_value_is_the_largest_over_all_false_alarm_rates() -> None:
     few = binom.cdf(hits.false_alarms, hits.runs, rates)
     many = binom.sf(hits.hits - 1, hits.runs, ndtr(ndtri(rates) + 0.3))
     product = float((few * many).max())
-    assert hits.p_value(0.3) == pytest.approx(product * (1.0 - math.log(product)), rel=1e-4)
+    assert hits.p_value(Claim.gaussian(0.3)) == pytest.approx(
+        product * (1.0 - math.log(product)), rel=1e-4
+    )
 
 
 def test_the_bound_is_the_edge_of_what_is_refuted() -> None:
     hits = Hits(runs=19_500, false_alarms=8_000, hits=11_500)
     bound = hits.mu_bound()
     assert 0 < bound < hits.mu
-    assert hits.p_value(bound) <= LEVEL < hits.p_value(bound + 1e-4)
+    assert hits.p_value(Claim.gaussian(bound)) <= LEVEL
+    assert hits.p_value(Claim.gaussian(bound + 1e-4)) > LEVEL
 
 
 def test_it_is_tighter_than_two_separate_limits() -> None:
@@ -74,13 +81,36 @@ def test_a_perfect_test_has_a_finite_bound() -> None:
     assert 3.0 < found.mu_bound() < 4.0
 
 
+def test_worlds_that_are_far_apart_are_refuted_whatever_underflows() -> None:
+    for found in (
+        Hits(runs=3_800, false_alarms=79, hits=2_002),
+        Hits(runs=20_000, false_alarms=0, hits=20_000),
+    ):
+        assert found.p_value(Claim.gaussian(1.5)) <= 1e-12
+        assert 1.8 < found.mu_bound() < found.mu
+
+
+def test_a_bound_on_epsilon_is_exact_or_too_small() -> None:
+    """Randomised response: hits 0.75, false alarms 0.25, so epsilon is log 3."""
+    rng = np.random.default_rng(5)
+    alarms, hits = rng.binomial(2_000, 0.25, 400), rng.binomial(2_000, 0.75, 400)
+    bounds = [
+        Hits(runs=2_000, false_alarms=int(a), hits=int(h)).epsilon_bound(0.0)
+        for a, h in zip(alarms, hits, strict=True)
+    ]
+    assert np.mean(np.array(bounds) > math.log(3.0)) <= 0.03
+    assert 0.85 * math.log(3.0) < np.median(bounds)
+    assert Hits(runs=100, false_alarms=50, hits=50).epsilon_bound(0.0) == 0.0
+    assert Hits(runs=100, false_alarms=0, hits=0).epsilon_bound(0.0) == 0.0
+
+
 def test_the_detection_limit_is_what_simulation_finds() -> None:
     """400 simulated audits at the limit of 80 %, fixed seed: 3 standard deviations are 6 %."""
-    claimed, runs = 0.45, 1000
-    limit = detectable_mu(claimed, runs, 0.8, 2)
+    runs = 1000
+    limit = detectable_mu(MU, runs, 0.8, 2)
     alarm = float(ndtr(-limit / 2))
     found = [
-        first.p_value(claimed) <= LEVEL and second.p_value(claimed) <= LEVEL
+        first.p_value(CLAIM) <= LEVEL and second.p_value(CLAIM) <= LEVEL
         for first, second in zip(
             drawn(limit, alarm, runs, 400, 1), drawn(limit, alarm, runs, 400, 2), strict=True
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dpsynth.auditing import MethodAudit, Plan, Setup, Verdict, suite
+from dpsynth.auditing import MethodAudit, Plan, Setup, Verdict, View, suite
 from dpsynth.auditing.bound import LEVEL, choose_threshold, count_hits
-from dpsynth.auditing.claim import claimed_mu
+from dpsynth.auditing.claim import Claim, claimed_mu
+from dpsynth.auditing.judge import SAMPLES, judge
 from dpsynth.auditing.runs import Scores
-from dpsynth.auditing.suite import audit, audit_method, judge
+from dpsynth.auditing.suite import audit, audit_method
 from dpsynth.errors import InputError
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
@@ -71,7 +73,7 @@ def test_half_the_noise_is_rejected_and_needs_no_control(monkeypatch: pytest.Mon
     for seed in range(8):
         result = audited(monkeypatch, tight(seed, fault=2.0), runs=1000)
         assert result.verdict is Verdict.REJECTED and not result.controls
-        assert result.finding.samples == suite.SAMPLES
+        assert result.finding.samples == SAMPLES
         assert result.finding.hits.mu_bound() > MU
 
 
@@ -131,7 +133,7 @@ def test_what_was_refuted_once_by_chance_is_run_again() -> None:
 
     worlds = suite.make_worlds("lone", columns=1, seed=1)
     setup = Setup(synthesizer=make("independent", {}), worlds=worlds, rho=RHO)
-    finding = judge(setup, lucky, MU, alike)
+    finding = judge(setup, lucky, Claim.gaussian(MU), alike)
     assert made == [300] and finding.samples == 2 and not finding.refuted
 
 
@@ -142,9 +144,15 @@ def test_a_mechanism_at_its_claim_is_refuted_once_at_times_and_twice_never() -> 
     for _ in range(1000):
         without, with_unit = rng.normal(0.0, 1.0, (2, 800)) + np.array([[0.0], [MU]])
         threshold = choose_threshold(without[:50], with_unit[:50])
-        if count_hits(without[50:400], with_unit[50:400], threshold).p_value(MU) <= LEVEL:
+        if (
+            count_hits(without[50:400], with_unit[50:400], threshold).p_value(Claim.gaussian(MU))
+            <= LEVEL
+        ):
             once += 1
-            twice += count_hits(without[400:], with_unit[400:], threshold).p_value(MU) <= LEVEL
+            twice += (
+                count_hits(without[400:], with_unit[400:], threshold).p_value(Claim.gaussian(MU))
+                <= LEVEL
+            )
     assert 0 < once <= 23
     assert twice == 0
 
@@ -167,12 +175,13 @@ def test_the_report_is_json_and_its_worst_verdict_counts(monkeypatch: pytest.Mon
 
 
 def test_every_method_that_can_be_weighed_is_audited_by_default() -> None:
-    """Those that train are left out, and refused by name."""
+    """Those that train are audited by name, and not by tables."""
     left_out = {name for name, method in METHODS.items() if method.trains}
     assert left_out == {"gan", "vae", "diffusion"}
     assert set(Plan(budget=BUDGET).methods) == set(METHODS) - left_out
-    with pytest.raises(InputError, match="trains on samples"):
-        audit(Plan(budget=BUDGET, methods=("gan",), runs=100))
+    for wrong in (Plan(budget=BUDGET, pair="lone"), Plan(budget=BUDGET, view=View.TABLE)):
+        with pytest.raises(InputError, match="audited on canaries"):
+            audit(replace(wrong, methods=("gan",)))
 
 
 @pytest.mark.parametrize("wrong", [{"runs": 99}, {"methods": ()}])

@@ -1,0 +1,65 @@
+"""The audit of a method's trainer: the verdict, what is planted, and what it says.
+
+False-alarm rates: an honest trainer is rejected once in 10,000 audits, see `judge.py`; a control of
+500 canaries at half the noise is missed more rarely (needed runs are those of a power of .9999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dpsynth.auditing import Plan, Verdict
+from dpsynth.auditing.suite import CANARIES, audit_method
+from dpsynth.auditing.trainer import Canaries
+from dpsynth.privacy import noise
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.sampled import LEAST_NOISE, SampledSteps
+from dpsynth.synth.neural.trained import GanSynthesizer
+
+PLAN = Plan(budget=Budget(epsilon=1.0, delta=1e-2), runs=1000, columns=1, seed=1)
+QUICK = GanSynthesizer(steps=40, sampling_rate=0.1)
+SOME = Canaries(
+    steps=SampledSteps(sampling_rate=0.1, noise_multiplier=1.2, steps=40), order=8.0
+)  # fmt: skip
+
+
+def test_an_honest_trainer_is_consistent_and_its_controls_are_as_they_must_be() -> None:
+    lines: list[str] = []
+    result = audit_method(replace(PLAN, self_check=True), "gan", QUICK, progress=lines.append)
+    assert result.verdict is Verdict.CONSISTENT, result.reason
+    assert result.pair == CANARIES and result.training is not None
+    assert (result.training.steps, result.training.sampling_rate) == (40, 0.1)
+    refuted = {c.name: c.finding.refuted for c in result.controls}
+    assert refuted == {
+        "noise": True, "alike": False, "sensitivity": True, "epsilon 2x": True, "epsilon 4x": True,
+    }  # fmt: skip
+    assert result.limit is not None and 1.0 < result.limit.sigma < 2.0
+    assert result.finding.hits.mu > 0.5 * result.finding.mu_claimed
+    assert 0.0 <= result.epsilon_bound < PLAN.budget.epsilon
+    assert any("of 2,000 directions" in line for line in lines)
+    found = result.to_json()
+    assert found["training"]["steps"] == 40 and found["pair"] == "canaries"
+
+
+def test_a_trainer_with_half_its_noise_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = noise.on_sums
+    monkeypatch.setattr(noise, "on_sums", lambda sums: (sums + honest(sums)) // 2)
+    result = audit_method(PLAN, "gan", QUICK)
+    assert result.verdict is Verdict.REJECTED and result.finding.samples == 2
+
+
+def test_a_training_without_room_for_less_noise_is_inconclusive() -> None:
+    steps = GanSynthesizer(steps=1, sampling_rate=0.01)
+    result = audit_method(replace(PLAN, budget=Budget(epsilon=20.0, delta=1e-2)), "gan", steps)
+    assert result.verdict is Verdict.INCONCLUSIVE and "no fault could be planted" in result.reason
+
+
+def test_less_noise_puts_worlds_further_apart_and_has_an_end() -> None:
+    assert 1.0 < SOME.growth(1.5) < SOME.growth(2.0)
+    assert 1.5 < SOME.understated(1.5, 1e-2) < SOME.understated(2.0, 1e-2)
+    assert SOME.growth(2.0) > 2.0, "samples grow faster than a Gaussian mechanism does"
+    assert SOME.sharper(1.2 / LEAST_NOISE + 0.01) is None
+    sharper = SOME.sharper(2.0)
+    assert sharper is not None and sharper.steps.noise_multiplier == 0.6
