@@ -9,6 +9,7 @@ or method that counts, or one that rejected its claim and lets a release run.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -81,9 +82,8 @@ def _audited(tree: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     if training is None:
         return f"Two made-up tables one unit apart, {runs:,} fits of each"
     return (
-        f"The trainer: {runs:,} made-up units, each with the largest gradient that a unit may "
-        f"have, and as many that are not there, {int(training['steps']):,} steps at sampling rate "
-        f"{float(training['sampling_rate']):g} with noise {float(training['noise_multiplier']):.3f}"
+        f"{int(training['steps']):,} steps of its trainer, {runs:,} made-up units with the largest "
+        f"gradient and {runs:,} not there"
     )
 
 
@@ -91,13 +91,13 @@ def _fact(tree: Mapping[str, Any], found: Mapping[str, Any]) -> AuditFact:
     """Return the fact of one audited method; KeyError or TypeError where something is missing."""
     finding, limit = found["finding"], found["detection_limit"]
     factor = float(limit["epsilon_factor"]) if limit else None
-    seen = f"{factor:.2g} times" if factor else "by any factor"
+    seen = f"{math.ceil(100.0 * factor) / 100.0:g} times" if factor else "by any factor"
     text = (
         f"{_audited(tree, found)}, at epsilon {float(tree['epsilon']):g}, delta "
-        f"{float(tree['delta']):g}: all answers tell them apart by mu "
+        f"{float(tree['delta']):g}: told apart by mu "
         f"{float(finding['mu_estimate']):.3f} (at least "
         f"{float(finding['mu_lower_bound']):.3f} at 99 %) of {float(finding['mu_claimed']):.3f} "
-        f"claimed. Epsilon understated {seen} would {'' if factor else 'not '}have been seen."
+        f"claimed. Epsilon understated {seen} would {'' if factor else 'not '}be seen."
     )
     match found["verdict"]:
         case "rejected":
