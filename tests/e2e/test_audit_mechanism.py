@@ -69,3 +69,14 @@ def test_what_cannot_be_tested_is_refused(desk: Desk, option: str, value: str) -
     answer = mechanism(desk, option, value)
     assert answer.code == 2, answer.text
     assert answer.err
+
+
+def test_a_person_reads_how_a_trainer_was_audited(desk: Desk) -> None:
+    """False-alarm rate: 2e-4, of a rejection or a control that is missed."""
+    answer = desk.run("audit", "mechanism", "--method", "gan", "--runs", "2000")
+    assert answer.code == 0, answer.text
+    assert "gan: CONSISTENT WITH THE CLAIM" in answer.out
+    assert "audited was its trainer, 200 steps at sampling rate 0.02 with noise" in answer.out
+    assert "of 4,000 directions" in answer.err
+    refused = desk.run("audit", "mechanism", "--method", "gan", "--black-box")
+    assert refused.code == 2 and "Leave out --pair and --black-box" in refused.err
