@@ -31,14 +31,16 @@ class Claim:
 
     Attributes:
         hit_rates: Largest hit rates at false alarm rates, shape (k,) each; concave.
+        gaussian_mu: The mu of a mu-GDP mechanism; None for a curve of another shape.
     """
 
     hit_rates: Callable[[Floats], Floats]
+    gaussian_mu: float | None = None
 
     @classmethod
     def gaussian(cls, mu: float) -> Claim:
         """Return the claim of a mu-GDP mechanism."""
-        return cls(hit_rates=partial(hit_rates, mu=mu))
+        return cls(hit_rates=partial(hit_rates, mu=mu), gaussian_mu=mu)
 
     def hit_rate(self, false_alarm: float) -> float:
         """Return the largest hit rate at one false alarm rate."""
@@ -47,8 +49,10 @@ class Claim:
     def mu(self, false_alarm: float) -> float:
         """Return how far apart worlds may be where a test has this false alarm rate, in (0, 1).
 
-        The mu of the Gaussian claim through that point; of a Gaussian claim, the same everywhere.
+        The mu of the Gaussian claim through that point; infinite where every hit is allowed.
         """
+        if self.gaussian_mu is not None:
+            return self.gaussian_mu
         return float(ndtri(self.hit_rate(false_alarm)) - ndtri(false_alarm))
 
 

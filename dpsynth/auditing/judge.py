@@ -29,6 +29,7 @@ POWER = 0.8  #: probability at which a detection limit is stated
 _CONTROL_POWER = 0.9999
 _CONTROL_RUNS = 200  # fewer save nothing
 _FACTORS = (2, 4, 8, 16, 32)
+_SMALL_FACTORS = (1.25, 1.5)  # where noise cannot be halved
 _MOST_FACTOR = 1000.0  # beyond it a limit is none
 
 
@@ -40,7 +41,7 @@ class Subject(Protocol):
         ...
 
     def growth(self, factor: float) -> float:
-        """Return by which factor the worlds are further apart then, 1 or more, growing with it."""
+        """Return by which factor worlds are seen further apart then, by who expects the claim."""
         ...
 
     def understated(self, factor: float, delta: float) -> float:
@@ -154,7 +155,7 @@ def _noise(subject: S, finding: Finding, most: int) -> tuple[Planted[S], int] | 
 
     None where no such fault can be planted, because noise is so small already.
     """
-    sharper = {factor: s for factor in _FACTORS if (s := subject.sharper(factor)) is not None}
+    sharper = _sharper(subject, _FACTORS) or _sharper(subject, _SMALL_FACTORS)
     if not sharper:
         return None
     apart = _apart(finding)
@@ -173,6 +174,11 @@ def _noise(subject: S, finding: Finding, most: int) -> tuple[Planted[S], int] | 
         needed=True,
     )
     return case, min(most, max(_CONTROL_RUNS, needs[factor] + pilot_runs(most)))
+
+
+def _sharper(subject: S, factors: Iterable[float]) -> dict[float, S]:
+    """Return the subject with less noise, by factor, where it has any."""
+    return {factor: s for factor in factors if (s := subject.sharper(factor)) is not None}
 
 
 def _limit(subject: Subject, delta: float, finding: Finding) -> Limit | None:
@@ -198,9 +204,11 @@ def _verdict(
     finding: Finding, limit: Limit | None, controls: Sequence[Control]
 ) -> tuple[Verdict, str]:
     """Return the verdict and its reason."""
+    hits = finding.hits
     measured = (
-        f"mu is at least {finding.hits.mu_bound():.3f}, claimed to be at most "
-        f"{finding.mu_claimed:.3f}"
+        f"mu {hits.mu:.3f} was found where {finding.mu_claimed:.3f} is claimed, {hits.hits:,} hits "
+        f"and {hits.false_alarms:,} false alarms of {hits.runs:,}, p-value of the claim "
+        f"{hits.p_value(finding.claimed):.2g}"
     )
     if finding.refuted:
         return Verdict.REJECTED, f"{measured}: the answers tell more than was charged for"

@@ -6,6 +6,7 @@ Never true here: a sentence that says that a mechanism is private. An audit can 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -57,7 +58,7 @@ class Finding:
             "hits": self.hits.hits,
             "false_alarms": self.hits.false_alarms,
             "samples": self.samples,
-            "mu_claimed": self.mu_claimed,
+            "mu_claimed": self.mu_claimed if math.isfinite(self.mu_claimed) else None,
             "mu_estimate": self.hits.mu,
             "mu_lower_bound": self.hits.mu_bound(),
             "confidence": 1.0 - LEVEL,
@@ -128,8 +129,8 @@ class MethodAudit:
         finding: What was measured.
         epsilon_bound: Lower bound on the epsilon at the declared delta: that of the bound on mu;
             of training, which has no mu, that of one threshold.
-        certified_hit_rate: Largest hit rate that a certificate promises for it at the false alarm
-            rate that was measured.
+        certified_hit_rate: Largest hit rate that a certificate of this rho promises at the false
+            alarm rate that was measured; of training, that of its steps alone.
         limit: What could have been seen; None where nothing could.
         controls: Planted cases.
         verdict: How it ended.

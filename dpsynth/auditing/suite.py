@@ -18,7 +18,7 @@ from dpsynth.auditing.runs import Scores, Setup, View, draw
 from dpsynth.auditing.worlds import make_worlds
 from dpsynth.errors import InputError
 from dpsynth.privacy.accountant import rho_for
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import MAX_EPSILON, Budget
 from dpsynth.privacy.conversion import renyi_order
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.privacy.numbers import float_up
@@ -76,12 +76,11 @@ class Plan:
             raise InputError("There is no method to audit.", where="methods")
 
 
-def _audited(plan: Plan, name: str) -> Synthesizer:
+def _audited(name: str) -> Synthesizer:
     """Return a method that an audit can weigh.
 
     Raises:
-        InputError: It has no guarantee, or hands rows to a program that answers in its own way; or
-            it trains, and a pair of tables or the view of the table was asked for.
+        InputError: It has no guarantee, or hands rows to a program that answers in its own way.
     """
     method = find(name)
     if name in ADAPTERS or not method.protected:
@@ -90,13 +89,8 @@ def _audited(plan: Plan, name: str) -> Synthesizer:
             where=f"method {name}",
             fix=f"Methods that can be audited: {', '.join(METHODS)}.",
         )
-    if method.trains and (plan.pair is not None or plan.view is not View.TRANSCRIPT):
-        raise InputError(
-            "trains: its trainer is audited on canaries, by its noisy gradients.",
-            where=f"method {name}",
-            fix="Leave out --pair and --black-box, or audit another method.",
-        )
-    return make(name, {} if method.trains else method.quick)
+    made = make(name, {})
+    return made if isinstance(made, Trains) else make(name, method.quick)
 
 
 def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) -> Report:
@@ -109,7 +103,9 @@ def audit(plan: Plan, *, progress: Callable[[str], None] = lambda text: None) ->
     Raises:
         InputError: A method, a pair or a number cannot be used.
     """
-    methods = {name: _audited(plan, name) for name in plan.methods}
+    methods = {name: _audited(name) for name in plan.methods}
+    for name, synthesizer in methods.items():
+        _check(plan, name, synthesizer)
     with _pool(plan.jobs) as pool:
         audits = [
             audit_method(plan, name, synthesizer, pool=pool, progress=progress)
@@ -144,12 +140,36 @@ def audit_method(
         progress: Called with a line of text now and then.
     """
     start = time.monotonic()
+    _check(plan, name, synthesizer)
     tell = _Teller(name, progress)
     if isinstance(synthesizer, Trains):
         found = _audit_trainer(plan, name, synthesizer, pool, tell)
     else:
         found = _audit_fits(plan, name, synthesizer, pool, tell)
     return replace(found, seconds=time.monotonic() - start)
+
+
+def _check(plan: Plan, name: str, synthesizer: Synthesizer) -> None:
+    """Refuse what cannot work, before anything runs.
+
+    Raises:
+        InputError: The method trains, and a pair of tables or the view of the table was asked for;
+            there is no such pair; or the method refuses tables or budget.
+        MissingExtraError: What it needs is not installed.
+    """
+    if isinstance(synthesizer, Trains) and (plan.pair or plan.view is not View.TRANSCRIPT):
+        raise InputError(
+            "trains: its trainer is audited on canaries, by its noisy gradients.",
+            where=f"method {name}",
+            fix="Leave out --pair and --black-box, or audit another method.",
+        )
+    synthesizer.plan(_domain(plan), rho_for(plan.budget))
+
+
+def _domain(plan: Plan) -> Domain:
+    """Return the domain of the made-up tables."""
+    pair = plan.pair or "lone"
+    return make_worlds(pair, columns=plan.columns, seed=plan.seed).tables[0].domain
 
 
 def _audit_fits(
@@ -159,7 +179,6 @@ def _audit_fits(
     rho = rho_for(plan.budget)
     pair = plan.pair or ("crossed" if plan.view is View.TRANSCRIPT else "lone")
     worlds = make_worlds(pair, columns=plan.columns, seed=plan.seed, max_rows=plan.max_rows)
-    synthesizer.plan(worlds.tables[0].domain, rho)  # refuses what cannot work
     setup = Setup(synthesizer=synthesizer, worlds=worlds, rho=rho, view=plan.view)
 
     def run(what: Setup, runs: int, title: str) -> Scores:
@@ -180,8 +199,8 @@ def _audit_fits(
             title="sensitivity understated 2x: the unit has twice the rows that are claimed",
             subject=planted(2),
         )
-        for factor in (2, 4):
-            yield _understated(factor, replace(setup, rho=rho_for(_times(plan.budget, factor))))
+        for factor, budget in _times(plan.budget):
+            yield _understated(factor, replace(setup, rho=rho_for(budget)))
 
     first = run(setup, plan.runs, "runs")
     found = weigh(
@@ -200,13 +219,12 @@ def _audit_trainer(
     plan: Plan, name: str, synthesizer: Trains, pool: Executor | None, tell: _Teller
 ) -> MethodAudit:
     """Audit the trainer of a method, with its rate and steps and the noise of the budget."""
-    domain = make_worlds("lone", columns=plan.columns, seed=plan.seed).tables[0].domain
-    synthesizer.plan(domain, rho_for(plan.budget))  # refuses what cannot work
+    domain = _domain(plan)
     from dpsynth.auditing.trainer import Canaries, train
 
-    canaries = Canaries(
-        steps=_steps(synthesizer, domain, plan.budget),
-        order=renyi_order(rho_for(plan.budget), plan.budget.delta),
+    canaries = Canaries.of(
+        _steps(synthesizer, domain, plan.budget),
+        renyi_order(rho_for(plan.budget), plan.budget.delta),
         max_rows=plan.max_rows,
     )
 
@@ -220,8 +238,8 @@ def _audit_trainer(
             title="sensitivity understated 2x: two units share a direction",
             subject=replace(canaries, units=2),
         )
-        for factor in (2, 4):
-            steps = _steps(synthesizer, domain, _times(plan.budget, factor))
+        for factor, budget in _times(plan.budget):
+            steps = _steps(synthesizer, domain, budget)
             yield _understated(factor, replace(canaries, steps=steps))
 
     claim = canaries.claim()
@@ -298,8 +316,11 @@ def _understated(factor: int, subject: S) -> Planted[S]:
     )
 
 
-def _times(budget: Budget, factor: int) -> Budget:
-    return Budget(epsilon=factor * budget.epsilon, delta=budget.delta)
+def _times(budget: Budget) -> Iterator[tuple[int, Budget]]:
+    """Yield budgets of twice and four times the epsilon, as far as there are such budgets."""
+    for factor in (2, 4):
+        if factor * budget.epsilon <= MAX_EPSILON:
+            yield factor, Budget(epsilon=factor * budget.epsilon, delta=budget.delta)
 
 
 class _Teller:

@@ -17,13 +17,13 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
+from dpsynth.auditing.bound import Hits, choose_threshold, count_hits
 from dpsynth.auditing.claim import Claim
 from dpsynth.auditing.runs import Scores
 from dpsynth.privacy.curator import Curator
@@ -39,6 +39,7 @@ Floats = NDArray[np.float64]
 _BATCH = 1000  # canaries of one training
 _STEEP = 100.0  # times the clipping norm
 _COLUMN = "canary"
+_SIMULATED = 10_000_000  # draws of either world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +48,26 @@ class Canaries:
 
     Attributes:
         steps: The training.
+        claimed: The training that is claimed, which is what scores expect.
         order: Renyi order at which it is paid.
         max_rows: Rows of each unit.
         units: Units of each direction: 1; 0 or 2 to plant a fault.
     """
 
     steps: SampledSteps
+    claimed: SampledSteps
     order: float
     max_rows: int = 1
     units: int = 1
 
+    @classmethod
+    def of(cls, steps: SampledSteps, order: float, *, max_rows: int = 1) -> Canaries:
+        """Return canaries of an honest training."""
+        return cls(steps=steps, claimed=steps, order=order, max_rows=max_rows)
+
     def claim(self) -> Claim:
         """Return what is promised about all steps."""
-        return _claim(self.steps, self.order)
+        return _claim(self.claimed, self.order)
 
     def sharper(self, factor: float) -> Canaries | None:
         """Return the same with noise divided by a factor; None where no training has so little."""
@@ -69,9 +77,17 @@ class Canaries:
         return replace(self, steps=replace(self.steps, noise_multiplier=noise))
 
     def growth(self, factor: float) -> float:
-        """Return by which factor the worlds are further apart with noise divided by a factor."""
-        sharper = self.sharper(factor)
-        return math.inf if sharper is None else _apart(sharper.claim()) / _apart(self.claim())
+        """Return by which factor worlds are seen further apart with noise divided by a factor.
+
+        Simulated: such directions with the scores of the claim, each against what the claim allows
+        at its false alarm rate.
+        """
+        claim = self.claim()
+
+        def used(hits: Hits) -> float:
+            return hits.mu / claim.mu(hits.alarm_rate)
+
+        return used(_simulated(self.claimed, factor)) / used(_simulated(self.claimed, 1.0))
 
     def understated(self, factor: float, delta: float) -> float:
         """Return by which factor epsilon is understated where noise is overstated by one."""
@@ -112,7 +128,7 @@ def _scores(task: tuple[Canaries, int]) -> Floats:
     canaries, size = task
     steps, rho = canaries.steps, canaries.steps.rho(canaries.order)
     units = np.repeat(np.arange(size * canaries.units), canaries.max_rows)
-    directions = (units % size if size else units).astype(np.int32)
+    directions = (units % size).astype(np.int32)
     table = CodedTable(
         domain=Domain.from_sizes({_COLUMN: 2 * size}),
         codes=directions[None],
@@ -141,7 +157,7 @@ def _scores(task: tuple[Canaries, int]) -> Floats:
         weights = {"w": torch.zeros(2 * size)}
         while gradients.steps_left:
             seen = gradients.step(_along, weights)["w"].double().numpy()
-            ratios += _ratios(seen, steps)
+            ratios += _ratios(seen, canaries.claimed)
     return ratios
 
 
@@ -170,8 +186,20 @@ def _claim(steps: SampledSteps, order: float) -> Claim:
     return Claim(hit_rates=guarantee.hit_rates)
 
 
-def _apart(claim: Claim) -> float:
-    """Return the mu of a claim where false alarms are as frequent as misses, to within 1 %."""
-    rates = ndtr(-np.linspace(0.005, 6.0, 1200))
-    even = int(np.argmax(1.0 - claim.hit_rates(rates) >= rates))
-    return claim.mu(float(rates[even]))
+@lru_cache(maxsize=64)
+def _simulated(claimed: SampledSteps, factor: float) -> Hits:
+    """Return what the middle threshold says about simulated directions with less noise.
+
+    From a fixed seed, so that factors are compared on the same draws.
+    """
+    size = min(10_000, max(1_000, _SIMULATED // claimed.steps))
+    rng = np.random.default_rng(0)
+    noise = claimed.noise_multiplier / factor
+    ratios = np.zeros((2, size))
+    for _ in range(claimed.steps):
+        taken = rng.random(size) < claimed.sampling_rate
+        seen = noise * rng.standard_normal((2, size))
+        seen[1] += taken
+        ratios += _ratios(seen, claimed)
+    without, with_unit = ratios
+    return count_hits(without, with_unit, choose_threshold(without, with_unit))

@@ -56,7 +56,7 @@ def run_mechanism(
         bool, typer.Option("--black-box", help="See one synthetic table only: far weaker.")
     ] = False,
     self_check: Annotated[
-        bool, typer.Option("--self-check", help="Plant four more cases (about 8 times as long).")
+        bool, typer.Option("--self-check", help="Plant four more cases (5 to 8 times as long).")
     ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of the made-up tables, not of noise.")
@@ -98,7 +98,7 @@ def say_audit(report: Report) -> None:
     show_table(
         ("method", "runs", "samples", "mu claimed", "found", "at least", "epsilon at least"),
         [_row(found) for found in report.audits],
-        title=f"Made-up tables one unit apart, epsilon {report.epsilon:g} at delta "
+        title=f"Made-up worlds one unit apart, epsilon {report.epsilon:g} at delta "
         f"{report.delta:g} claimed; bounds at 99 %",
         right=(1, 2, 3, 4, 5, 6),
     )

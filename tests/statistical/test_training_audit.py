@@ -24,7 +24,7 @@ PLANS = {
 
 def trained(plan: str, *, max_rows: int = 1) -> Hits:
     """Train on canaries and count what a threshold, fixed on a twentieth of them, says."""
-    canaries = Canaries(steps=PLANS[plan], order=8.0, max_rows=max_rows)
+    canaries = Canaries.of(PLANS[plan], 8.0, max_rows=max_rows)
     scores = train(canaries, CANARIES)
     pilot = pilot_runs(CANARIES)
     threshold = choose_threshold(scores.without[:pilot], scores.with_unit[:pilot])
@@ -33,7 +33,7 @@ def trained(plan: str, *, max_rows: int = 1) -> Hits:
 
 def accused(plan: str, hits: Hits) -> bool:
     """Say whether the gradients tell more than the claim allows."""
-    return hits.p_value(Canaries(steps=PLANS[plan], order=8.0).claim()) <= LEVEL
+    return hits.p_value(Canaries.of(PLANS[plan], 8.0).claim()) <= LEVEL
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -42,7 +42,7 @@ def test_an_honest_trainer_stays_within_its_claim(plan: str, max_rows: int) -> N
     """False-alarm rate: 1e-6 a case. The worlds are nearly as far apart as they may be."""
     hits = trained(plan, max_rows=max_rows)
     assert not accused(plan, hits)
-    claim = Canaries(steps=PLANS[plan], order=8.0).claim()
+    claim = Canaries.of(PLANS[plan], 8.0).claim()
     assert hits.mu_bound() > 0.75 * claim.mu(hits.alarm_rate)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -97,6 +98,7 @@ def test_a_claim_that_no_runs_can_test_is_inconclusive(monkeypatch: pytest.Monke
     result = audit_method(plan, "independent", make("independent", {}))
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.finding.hits.hits == result.finding.hits.runs
+    json.dumps(result.to_json(), allow_nan=False)
 
 
 def test_a_difference_between_equal_tables_makes_the_audit_inconclusive(
