@@ -254,7 +254,9 @@ def test_a_table_that_is_too_large_for_a_function_is_left_alone() -> None:
 def test_cells_that_nobody_declared_come_out_only_where_they_are_visible(method: str) -> None:
     """A blank cell of 2 % of 20,000 rows stands more than ten sigma out of its noise.
 
-    A cell without rows passes three sigma once in 700 draws: then it may come out.
+    A cell without rows passes three sigma once in 700 draws: then it may come out. After the three
+    steps of a quick gan its generator keeps 268 of the 400, give or take 46 (80 fits): the limit is
+    4.5 sigma off. Of the others the one of most noise is diffusion, with 16.
     """
     domain = Domain(
         tuple(Attribute(name=name, size=6, out_of_domain=5, blank=4) for name in ("a", "b"))
@@ -271,4 +273,5 @@ def test_cells_that_nobody_declared_come_out_only_where_they_are_visible(method:
         assert sigma < 30
         if noisy < 3 * sigma:
             assert not (drawn[:, place] == 5).any()
-    assert 200 < np.count_nonzero(drawn[:, 1] == 4) < 600
+    least = 60 if method == "gan" else 300
+    assert least < np.count_nonzero(drawn[:, 1] == 4) < 600
