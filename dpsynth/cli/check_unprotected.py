@@ -18,7 +18,7 @@ def unprotected_json(plan: Plan, refusal: str | None) -> dict[str, Any]:
         "refusal": refusal,
         "columns": [
             {"name": t.column, "treatment": t.treatment, "reason": t.reason}
-            for t in plan.codec.treatments
+            for t in plan.treatments
         ],
         "plan": [{"stage": s.stage, "description": s.description} for s in plan.stages],
     }

@@ -38,7 +38,7 @@ def as_json(
         "stages": [{"stage": s.stage, "rho": s.rho} for s in plan.stages],
         "columns": [
             {"name": t.column, "treatment": t.treatment, "reason": t.reason}
-            for t in plan.codec.treatments
+            for t in plan.treatments
         ],
         "formulas": list(formulas_of(plan)),
         "plan": [
@@ -128,7 +128,7 @@ def say_check(
     answered: Sequence[Answer],
 ) -> None:
     """Tell a steward how columns are read, what is asked, what to expect and what is left."""
-    treated = {t.column: t.treatment.replace("_", " ") for t in plan.codec.treatments}
+    treated = {t.column: t.treatment.replace("_", " ") for t in plan.treatments}
     show_table(
         ("column", "treatment", "cells must look like"),
         [(c.name, treated[c.name], cells_look_like(c)) for c in plan.dictionary.columns],
@@ -226,6 +226,8 @@ def _expectations(plan: Plan, expected: Forecast | None) -> list[str]:
         f"Supposing {expected.rows} rows, of which {expected.fitted_rows} are fitted and the rest "
         "sealed for the tests; nobody has counted them."
     ]
+    if not expected.noise:
+        return lines
     lines += [_noise_words(noise) for noise in expected.noise]
     lines.append(
         "This is noise only. What the method cannot represent comes on top"

@@ -171,7 +171,7 @@ def say_columns(plan: Plan) -> None:
             f"The method {plan.settings.synthesizer} has no differential-privacy guarantee: the "
             "release will say so, and its rows are to be treated as confidential."
         )
-    for treatment in plan.codec.treatments:
+    for treatment in plan.treatments:
         if treatment.treatment != "modelled":
             how = treatment.treatment.replace("_", " ")
             warn(f"Column {treatment.column} is {how}: {treatment.reason}")
@@ -195,5 +195,5 @@ def formulas_of(plan: Plan) -> tuple[str, ...]:
     """Return the columns of CSV output whose declared texts may run where it is opened."""
     if plan.format != "csv":
         return ()
-    left_out = {t.column for t in plan.codec.treatments if t.treatment == "left_out"}
+    left_out = {t.column for t in plan.treatments if t.treatment == "left_out"}
     return tuple(name for name in formula_columns(plan.dictionary) if name not in left_out)

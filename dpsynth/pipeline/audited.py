@@ -92,12 +92,14 @@ def _fact(tree: Mapping[str, Any], found: Mapping[str, Any]) -> AuditFact:
     finding, limit = found["finding"], found["detection_limit"]
     factor = float(limit["epsilon_factor"]) if limit else None
     seen = f"{math.ceil(100.0 * factor) / 100.0:g} times" if factor else "by any factor"
+    mu = finding["mu_claimed"]
+    claimed = "any, so large is epsilon," if mu is None else f"{float(mu):.3f}"
     whose = "Epsilon" if found["training"] is None else "Its epsilon"
     text = (
         f"{_audited(tree, found)}, at epsilon {float(tree['epsilon']):g}, delta "
         f"{float(tree['delta']):g}: told apart by mu "
         f"{float(finding['mu_estimate']):.3f} (at least "
-        f"{float(finding['mu_lower_bound']):.3f} at 99 %) of {float(finding['mu_claimed']):.3f} "
+        f"{float(finding['mu_lower_bound']):.3f} at 99 %) of {claimed} "
         f"claimed. {whose} understated {seen} would {'' if factor else 'not '}be seen."
     )
     match found["verdict"]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dpsynth.errors import InputError
 from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.prepare import synthesizer_for
@@ -31,6 +32,9 @@ def discover_domains(
 
     Returns:
         The plan and the tables in the completed domain, what was found, and what was charged.
+
+    Raises:
+        InputError: No column has a domain.
     """
     if not plan.open_columns:
         return plan, data, (), ()
@@ -48,6 +52,13 @@ def discover_domains(
         plan.dictionary, {f.column: f.domain for f in found if f.domain is not None}
     )
     codec = Codec.from_dictionary(dictionary)
+    if not len(codec.domain):
+        raise InputError(
+            "Nothing of the open columns is visible under this budget, and no other is declared.",
+            where="the dictionary",
+            fix="Declare the domain of at least one column, or spend more: a larger epsilon or "
+            "discovery share.",
+        )
     plan = replace(
         plan,
         dictionary=dictionary,

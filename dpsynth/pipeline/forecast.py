@@ -123,7 +123,7 @@ def forecast(plan: Plan, rows: int) -> Forecast:
         rows=rows,
         fitted_rows=_fitted(plan, rows),
         noise=noise,
-        warnings=_warnings(noise, _fitted(plan, rows)),
+        warnings=(*_unknown(plan), *_warnings(noise, _fitted(plan, rows))),
     )
 
 
@@ -209,7 +209,12 @@ def _fitted(plan: Plan, rows: int) -> int:
 
 
 def _noise(plan: Plan, rho: float, rows: int) -> tuple[ExpectedNoise, ...]:
-    """Return the forecast of the method at a price and a number of rows of the whole table."""
+    """Return the forecast of the method at a price and a number of rows of the whole table.
+
+    It is one of the declared columns; empty where there are none.
+    """
+    if not len(plan.codec.domain):
+        return ()
     return plan.synthesizer.forecast(
         plan.codec.domain,
         rho,
@@ -275,6 +280,16 @@ def _first(numbers: list[float], good: Callable[[float], bool]) -> float | None:
         else:
             low = middle
     return numbers[high]
+
+
+def _unknown(plan: Plan) -> tuple[str, ...]:
+    """Say which columns are not in the forecast."""
+    names = [column.name for column in plan.open_columns]
+    if not names:
+        return ()
+    return (
+        f"Not in this forecast, because their domains are still to be found: {', '.join(names)}.",
+    )
 
 
 def _warnings(noise: tuple[ExpectedNoise, ...], rows: int) -> tuple[str, ...]:

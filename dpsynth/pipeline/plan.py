@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.results import decimal_string
-from dpsynth.schema.codec import Codec
+from dpsynth.schema.codec import Codec, Treatment
 from dpsynth.schema.dictionary import Column, Dictionary
 from dpsynth.signing.waiver import Waiver
 from dpsynth.sources.source import Source
@@ -28,6 +28,11 @@ from dpsynth.sources.table import MarginalSource
 from dpsynth.synth.api import PlannedStage, Synthesizer
 
 T = TypeVar("T")
+
+_LOOKED_FOR = (
+    "its domain is looked for in the rows under differential privacy; where nothing is visible, it "
+    "is left out"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +89,15 @@ class Plan:
         """Columns that are read: modelled, to be discovered, and the one that names the unit."""
         names = self.codec.columns_in(self.unit.column)
         return (*names, *(c.name for c in self.open_columns if c.name not in names))
+
+    @property
+    def treatments(self) -> tuple[Treatment, ...]:
+        """What happens to every declared column, in dictionary order, as far as is known now."""
+        opened = {column.name for column in self.open_columns} - set(self.codec.domain.names)
+        return tuple(
+            replace(t, treatment="open", reason=_LOOKED_FOR) if t.column in opened else t
+            for t in self.codec.treatments
+        )
 
     def stages_json(self) -> list[dict[str, str]]:
         """Return the plan as the ledger keeps it; without a guarantee nothing has a price."""

@@ -81,13 +81,13 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
     extra = source.check_against(dictionary)
     _check_encoding(dictionary, str(settings.dictionary))
     codec = Codec.from_dictionary(dictionary)
-    if not len(codec.domain):
+    opened = open_columns(dictionary) if settings.discovery_share and protected else ()
+    if not len(codec.domain) and not opened:
         raise InputError(
             "leaves no column to model.",
             where=str(settings.dictionary),
             fix="Declare the domain of at least one column.",
         )
-    opened = open_columns(dictionary) if settings.discovery_share and protected else ()
     synthesizer = synthesizer_for(settings, dictionary, codec)
     terms = LineageTerms.of(
         settings.lineage,

@@ -143,6 +143,8 @@ def _missing(policy: Policy, settings: ReleaseSettings, audit: AuditFact) -> lis
         if of_attack and (not ran if gate.metric == ALL_RAN else name not in ran):
             texts[f"gates.{gate.id}"] = [
                 f"no attack of the profile {settings.attacks} gives {gate.metric}"
+                if ran
+                else "gates judge attacks, and without attacks there is nothing to judge"
             ]
     return [Unmet(rule=rule, text=text) for rule, lines in texts.items() for text in lines]
 

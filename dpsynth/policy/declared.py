@@ -183,8 +183,9 @@ class Policy:
             PolicyRefusal: Lists every reason.
         """
         if unmet:
+            reasons = dict.fromkeys(rule.text for rule in unmet)
             raise PolicyRefusal(
-                f"The request is refused: {'; '.join(rule.text for rule in unmet)}.",
+                f"The request is refused: {'; '.join(reasons)}.",
                 where=f"policy {self.name}",
                 fix="Nothing was spent. Change the request, or choose a policy that allows it.",
             )

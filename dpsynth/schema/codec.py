@@ -45,7 +45,7 @@ class Treatment:
     """What happens to one declared column, and why in one sentence."""
 
     column: str
-    treatment: Literal["modelled", "generalised", "regenerated", "left_out"]
+    treatment: Literal["modelled", "generalised", "regenerated", "open", "left_out"]
     reason: str
 
 
@@ -126,14 +126,14 @@ class Codec:
         bounds get the out-of-domain code of their column.
 
         Args:
-            columns: Flat Arrow columns by name; other names are ignored.
+            columns: Flat Arrow columns of one length by name; of other names the length counts.
 
         Raises:
             InputError: A modelled column is absent or of a nested type.
         """
         size = max((a.size for a in self.domain), default=1)
         dtype = np.uint8 if size <= 256 else np.uint16 if size <= 65536 else np.int32
-        lengths = {len(columns[name]) for name in self.domain.names if name in columns}
+        lengths = {len(column) for column in columns.values()}
         if len(lengths) > 1:
             raise InputError("The columns of the table have different lengths.")
         codes = np.empty((len(self.domain), lengths.pop() if lengths else 0), dtype=dtype)

@@ -94,3 +94,49 @@ def test_a_share_that_makes_no_sense_spends_nothing(desk: Desk) -> None:
         answer = desk.release("--fidelity-share", share)
         assert answer.code == 2 and "fidelity_share" in answer.err, answer.text
     assert not desk.ledger.exists()
+
+
+def open_only(desk: Desk, rows: int) -> None:
+    """Give the desk a table whose every column is open."""
+    rng = np.random.default_rng(6)
+    ward = rng.choice(["north", "south"], rows)
+    clinic = np.where(rng.random(rows) < 0.9, ward, "old town")
+    weight = (rng.normal(75, 12, rows)).round(1)
+    text = [(str(w), str(c), str(x)) for w, c, x in zip(ward, clinic, weight, strict=True)]
+    write_csv(desk.folder / "data.csv", text, ("ward", "clinic", "weight"))
+    head, _, _ = DICTIONARY.partition("columns:")
+    columns = "".join(
+        f"- {{name: {name}, kind: {kind}, role: other, meaning: m, domain: {{open: true}}}}\n"
+        for name, kind in (("ward", "categorical"), ("clinic", "categorical"), ("weight", "float"))
+    )
+    text_of = head.replace("label: outcome\n", "") + "columns:\n" + columns
+    (desk.folder / "dictionary.yaml").write_text(text_of, encoding="utf-8")
+
+
+def test_a_table_of_which_nothing_is_declared_is_released(desk: Desk) -> None:
+    open_only(desk, 6000)
+    checked = desk.run(
+        "check", "--data", str(desk.folder / "data.csv"), "--name", "clinic", "--lineage", "clinic",
+        "--dictionary", str(desk.folder / "dictionary.yaml"), "--epsilon", "1", "--delta", "1e-6",
+        "--assume-rows", "6000", "--target-error", ".05", "--ledger", str(desk.ledger),
+    )  # fmt: skip
+    assert checked.code == 0, checked.text
+    assert "ward is open: its domain is looked for" in checked.err, "not called left out"
+    assert "Not in this forecast" in checked.err and "ward, clinic, weight" in checked.err
+    answer = desk.release()
+    assert answer.code == 0, answer.text
+    table = pa_csv.read_csv(desk.folder / "clinic" / "public" / "synthetic.csv").to_pandas()
+    assert set(table) == {"ward", "clinic", "weight"}
+    same = (table["ward"] == table["clinic"]).mean()
+    assert 0.7 < same < 1, "nine in ten rows agree; independent columns would in 0.45"
+    assert desk.verify(desk.folder / "clinic").code == 0
+
+
+def test_a_table_of_which_nothing_is_visible_stops_with_the_reason(desk: Desk) -> None:
+    """Six rows at epsilon 1: a threshold of some 60 rows hides them but in one run of 1e9."""
+    open_only(desk, 6)
+    answer = desk.release()
+    assert answer.code == 2, answer.text
+    assert "Nothing of the open columns is visible" in answer.err
+    assert "stays spent" in answer.err
+    assert not (desk.folder / "clinic").exists()

@@ -77,6 +77,14 @@ def test_a_blunt_audit_is_told_and_does_not(limit: object, words: str, tmp_path:
     assert fact.status is Status.OK and not fact.sharp and words in fact.text
 
 
+def test_an_audit_where_everything_is_allowed_is_told(tmp_path: Path) -> None:
+    finding = {"mu_estimate": 7.4, "mu_lower_bound": 6.1, "mu_claimed": None}
+    tree = audit(finding=finding, detection_limit=None)
+    fact = read_audit(written(tmp_path, tree), "mst")
+    assert "7.400 (at least 6.100 at 99 %) of any, so large is epsilon, claimed" in fact.text
+    assert not fact.sharp and "would not be seen" in fact.text
+
+
 def test_no_audit_and_an_inconclusive_one_leave_the_class_open(tmp_path: Path) -> None:
     unclear = read_audit(written(tmp_path, audit(verdict="inconclusive")), "mst")
     assert unclear.status is Status.INCONCLUSIVE and not unclear.sharp
