@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--table", dest="tables", nargs="+", choices=coded.TABLES, default=list(coded.TABLES)
     )
+    command.add_argument("--rows", type=int, help="training rows that are fitted (default: all)")
     command.add_argument("--seeds", type=int, default=5, help="runs of each method (default: 5)")
     command.add_argument("--epsilon", dest="epsilons", nargs="+", type=float, default=[1.0, 10.0])
     command.add_argument("--delta", type=float, default=1e-9)

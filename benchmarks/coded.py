@@ -117,8 +117,14 @@ class Benchmark:
         return pd.DataFrame(codes, columns=list(self.domain.names))
 
 
-def load(data: Path, name: str) -> Benchmark | None:
-    """Load one of `TABLES` from a data folder; None where it or its scorer is not there."""
+def load(data: Path, name: str, rows: int | None = None) -> Benchmark | None:
+    """Load one of `TABLES` from a data folder; None where it or its scorer is not there.
+
+    Args:
+        data: The folder.
+        name: Which table.
+        rows: How many of the training rows are fitted, all by default.
+    """
     folder = data / _FOLDERS[name]
     scorer = data.parent / "bench" / "score.py"
     if not (folder / "data.csv").is_file() or not scorer.is_file():
@@ -135,7 +141,7 @@ def load(data: Path, name: str) -> Benchmark | None:
     return Benchmark(
         name=name,
         domain=domain,
-        train=frame.iloc[order[held_out:]].reset_index(drop=True),
+        train=frame.iloc[order[held_out:][:rows]].reset_index(drop=True),
         test=frame.iloc[order[:held_out]].reset_index(drop=True),
         label=label,
         positive=positive,

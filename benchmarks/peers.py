@@ -166,7 +166,8 @@ class Kept:
             delta: The same.
             limit: CPU-seconds that it may take.
         """
-        key = ", ".join([peer.name, *peer.packages, benchmark.name, f"{epsilon:g}", f"{delta:g}"])
+        table = f"{len(benchmark.train)} rows of {benchmark.name}"
+        key = ", ".join([peer.name, *peer.packages, table, f"{epsilon:g}", f"{delta:g}"])
         known = self._rows.get(key)
         if known is not None and known.get("limit", limit) >= limit:
             return [str(cell) for cell in known["row"]]

@@ -55,6 +55,7 @@ def run(
     data: Path,
     tables: Sequence[str],
     methods: Sequence[str],
+    rows: int | None,
     seeds: int,
     epsilons: Sequence[float],
     delta: float,
@@ -68,6 +69,7 @@ def run(
         data: Folder of tables.
         tables: Which of `coded.TABLES`.
         methods: Registered names.
+        rows: How many of the training rows are fitted, all by default.
         seeds: Runs of each method.
         epsilons: Which budgets.
         delta: Of every budget.
@@ -83,18 +85,19 @@ def run(
     )
     print("      one thread, less reading the data; warm: of a later one; wall: mean of all.")
     for table in tables:
-        benchmark = coded.load(data, table)
+        benchmark = coded.load(data, table, rows)
         if benchmark is None:
             print(f"\nskipped: the data of {table}, or bench/score.py beside them, are not there.")
             continue
         for epsilon in epsilons:
             rho = rho_for(Budget(epsilon=epsilon, delta=delta))
             order = renyi_order(rho, delta)
-            print(f"\n{table}, epsilon {epsilon:g}, delta {delta:g} (rho {rho:.6f})\n")
+            print(f"\n{table}, {len(benchmark.train)} rows, epsilon {epsilon:g}, delta {delta:g} "
+                  f"(rho {rho:.6f})\n")  # fmt: skip
             print(_ROW.format(*_HEADER))
             for method in methods:
-                print(_ROW.format(*_cells(method, _apart(data, table, method, seeds, rho, order))),
-                      flush=True)  # fmt: skip
+                outcome = _apart(data, table, rows, method, seeds, rho, order)
+                print(_ROW.format(*_cells(method, outcome)), flush=True)
             for other in [] if others is None else others or peers.USUAL:
                 row = kept.row(
                     peers.PEERS[other], benchmark, epsilon=epsilon, delta=delta, limit=limit
@@ -123,13 +126,17 @@ def _cells(name: str, outcome: Outcome) -> list[str]:
     ]
 
 
-def _apart(data: Path, table: str, method: str, seeds: int, rho: float, order: float) -> Outcome:
+def _apart(
+    data: Path, table: str, rows: int | None, method: str, seeds: int, rho: float, order: float
+) -> Outcome:
     """Run one method in a fresh process."""
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = "1"
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, data, table, method, seeds, rho, order))
+    process = context.Process(
+        target=_child, args=(sender, data, table, rows, method, seeds, rho, order)
+    )
     process.start()
     sender.close()
     try:
@@ -145,6 +152,7 @@ def _child(
     sender: Connection,
     data: Path,
     name: str,
+    rows: int | None,
     method: str,
     seeds: int,
     rho: float,
@@ -156,7 +164,7 @@ def _child(
     it has that epsilon, too.
     """
     started = time.process_time()
-    benchmark = coded.load(data, name)
+    benchmark = coded.load(data, name, rows)
     if benchmark is None:
         return
     table = benchmark.table()

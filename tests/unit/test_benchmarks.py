@@ -40,7 +40,7 @@ def test_what_a_peer_gave_is_kept_and_what_it_did_not_is_tried_again(
     monkeypatch.setattr(peers, "_row", row)
 
     def give(epsilon: float, limit: int) -> str:
-        peer, table = peers.PEERS["dpmm mst"], SimpleNamespace(name="adult")
+        peer, table = peers.PEERS["dpmm mst"], SimpleNamespace(name="adult", train=[0])
         kept = peers.Kept(tmp_path / "rows.jsonl")
         cells = kept.row(peer, table, epsilon=epsilon, delta=1e-9, limit=limit)  # type: ignore[arg-type]
         return " ".join(cells).strip()
