@@ -1,8 +1,9 @@
-"""The inference engine beside mbi, the field's reference; runs where mbi 2 is installed."""
+"""The inference engine beside mbi, the field's reference, of the version that smartnoise brings.
+
+Of mbi 1.1.0 the sampler is wrong; only its marginals are asked, which 2.0.0 gives alike.
+"""
 
 from __future__ import annotations
-
-from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -10,9 +11,7 @@ import pytest
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.model import GraphicalModel
 
-mbi = pytest.importorskip("mbi", reason="mbi is not installed")
-if not version("mbi").startswith("2."):
-    pytest.skip("mbi 2 is needed", allow_module_level=True)
+mbi = pytest.importorskip("mbi", reason="mbi is not installed (extra smartnoise)")
 
 DOMAIN = Domain.from_sizes({"a": 4, "b": 3, "c": 5, "d": 2, "e": 6, "f": 3})
 SCOPES = {
@@ -36,7 +35,7 @@ def test_marginals_equal_those_of_mbi(name: str) -> None:
         for scope, potential in zip(SCOPES[name], potentials, strict=True)
     }
     vector = mbi.CliqueVector(domain, list(factors), factors)
-    theirs = mbi.marginal_oracles.message_passing_hugin(vector, 1.0)
+    theirs = mbi.marginal_oracles.message_passing_stable(vector, 1.0)
     for scope in SCOPES[name]:
         np.testing.assert_allclose(
             ours.marginal(scope), np.asarray(theirs[scope].datavector(flatten=False)), atol=1e-12
