@@ -229,19 +229,26 @@ def _expectations(plan: Plan, expected: Forecast | None) -> list[str]:
     if not expected.noise:
         return lines
     lines += [_noise_words(noise) for noise in expected.noise]
-    lines.append(
-        "This is noise only. What the method cannot represent comes on top"
-        + (
-            ": all relations between columns."
-            if max(noise.columns for noise in expected.noise) == 1
-            else ": relations in pairs that are not measured, and in three or more columns."
-        )
-    )
+    lines.append(_beyond(plan, expected))
     lines.append(
         "On nine tables that its constants were not chosen on, this forecast of columns was "
         "right to within a factor of 1.7, and of pairs mostly 1.6 and at worst 3."
     )
     return lines
+
+
+def _beyond(plan: Plan, expected: Forecast) -> str:
+    """Say what the forecast is silent about."""
+    if plan.sampled is not None:
+        return (
+            "This is the noise of columns by themselves. What noisy gradients keep of relations "
+            "between columns is not forecast."
+        )
+    return "This is noise only. What the method cannot represent comes on top" + (
+        ": all relations between columns."
+        if max(noise.columns for noise in expected.noise) == 1
+        else ": relations in pairs that are not measured, and in three or more columns."
+    )
 
 
 def _noise_words(noise: ExpectedNoise) -> str:

@@ -120,8 +120,14 @@ def open_table(
             )
             for column in plan.open_columns
         }
-        labels = raw.columns[plan.unit.column] if plan.unit.column else None
-        table = CodedTable.build(plan.codec.domain, codes, labels, texts)
+        named_by = plan.dictionary[plan.unit.column] if plan.unit.column else None
+        table = CodedTable.build(
+            plan.codec.domain,
+            codes,
+            None if named_by is None else raw.columns[named_by.name],
+            texts,
+            nobody=() if named_by is None else (*named_by.missing, *named_by.special),
+        )
     except (pa.ArrowException, UnicodeError, OverflowError):
         # The encoder is total; should it fail all the same, the error's text could hold a cell.
         raise SelfTestError(

@@ -12,6 +12,7 @@ from dpsynth.preflight.tables import CANARY, Maker, Row, Table, Unit
 _UNDECODABLE = b"\xff\xfe\x80\xc3\x28".decode("utf-8", "surrogateescape")
 _MARKUP = "<script>alert(1)</script> &lt;b&gt; {{ 7*7 }} %s%n '; DROP TABLE t; --"
 _ADDED = 10**6
+_UNKNOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +144,15 @@ def _values(maker: Maker, base: Table, rows: int) -> Iterator[Scenario]:
             without=base,
             with_unit=(*base, nameless),
         )
+        named_by = maker.plan.dictionary[maker.plan.unit.column]
+        for code in (*named_by.missing, *named_by.special):
+            unknown = [maker.unit(maker.rows(1, 6 + k), code) for k in range(_UNKNOWN)]
+            yield Scenario(
+                name=f"not-known-{code}",
+                title=f"people who are not known ({code}), and one more",
+                without=(*base, *unknown[:-1]),
+                with_unit=(*base, *unknown),
+            )
 
 
 def _several_rows(maker: Maker, base: Table) -> Iterator[Scenario]:

@@ -32,7 +32,8 @@ def unique_texts(
         truth: Texts of true and of false for columns of bits.
 
     Yields:
-        Stripped texts as a string array, and int64 places of shape (rows,); -1 stands for null.
+        Stripped texts as a string array, and int64 places of shape (rows,); -1 stands for null, and
+        for NaN in a column of numbers.
 
     Raises:
         InputError: The column's type is nested or otherwise not flat.
@@ -41,6 +42,8 @@ def unique_texts(
     for chunk in chunks:
         if pa.types.is_dictionary(chunk.type):
             chunk = chunk.dictionary_decode()
+        if pa.types.is_floating(chunk.type):
+            chunk = pc.if_else(pc.is_nan(chunk), pa.scalar(None, type=chunk.type), chunk)
         if pa.types.is_null(chunk.type):
             yield pa.array([], type=pa.string()), np.full(len(chunk), -1, dtype=np.int64)
             continue
@@ -59,7 +62,8 @@ def unique_texts(
 def unique_bytes(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArray[np.int64]]:
     """Return the different cells as stripped bytes, and the place of each row among them.
 
-    Cells are compared byte by byte, so that two that cannot be decoded stay two.
+    Cells are compared byte by byte, so that two that cannot be decoded stay two; blanks around a
+    text are those of :func:`unique_texts`, also beyond ASCII.
 
     Returns:
         Bytes of each different cell that is not blank, and int64 (rows,); -1 stands for blank.
@@ -80,10 +84,17 @@ def unique_bytes(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArr
                 for texts, at in unique_texts(raw, date_format=None, truth=("true", "false"))
             ]
         for texts, at in found:
-            stripped = [text.strip() for text in texts]
+            stripped = [_stripped(text) for text in texts]
             seen = [places.setdefault(t, len(places)) if t else -1 for t in stripped]
             parts.append(np.array([*seen, -1], dtype=np.int64)[at])
     return list(places), np.concatenate(parts)
+
+
+def _stripped(text: bytes) -> bytes:
+    try:
+        return text.decode().strip().encode()
+    except UnicodeDecodeError:
+        return text.strip()
 
 
 def bytes_of(values: pa.Array) -> pa.Array:

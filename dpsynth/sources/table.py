@@ -9,7 +9,7 @@ shuffle, no reservoir and nothing that depends on n.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,8 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
-from dpsynth.schema.texts import unique_bytes
 from dpsynth.sources.counting import Query, count_marginals
+from dpsynth.sources.labels import named_units
 from dpsynth.sources.undeclared import TextColumn
 
 __all__ = ["CodedTable", "MarginalSource", "Query"]
@@ -104,13 +104,15 @@ class CodedTable:
         codes: Codes,
         unit_labels: pa.ChunkedArray | pa.Array | None = None,
         texts: Mapping[str, TextColumn] | None = None,
+        *,
+        nobody: Collection[str] = (),
     ) -> CodedTable:
         """Make a table.
 
         With labels, rows of one label (compared byte by byte, without surrounding spaces) are one
-        unit. Rows with a blank label belong to nobody that could be protected and are left out, row
-        by row: were they one unit, removing one person would change which rows of the others are
-        kept, by more than the declared maximum.
+        unit. Rows whose label names nobody (:func:`named_units`) belong to nobody that could be
+        protected and are left out, row by row: were they one unit, removing one person would change
+        which rows of the others are kept, by more than the declared maximum.
 
         Without labels each row is a unit. Its label is then its own content and how many identical
         rows stand above it, not its place in the file: places would shift for everybody when one
@@ -123,6 +125,7 @@ class CodedTable:
             codes: Columns, shape (d, n), every code inside its attribute.
             unit_labels: Label of each row, or None if each row is a unit.
             texts: Columns without a declared domain, each of n rows.
+            nobody: Declared codes of the column of labels.
         """
         codes, texts = np.ascontiguousarray(codes), texts or {}
         if unit_labels is None:
@@ -134,7 +137,7 @@ class CodedTable:
                 max_rows=1,
                 texts=texts,
             )
-        labels, places = unique_bytes(unit_labels)
+        labels, places = named_units(unit_labels, nobody)
         named = places >= 0
         used, units = np.unique(places[named], return_inverse=True)
         return cls(

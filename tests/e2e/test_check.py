@@ -153,6 +153,15 @@ def test_the_independent_method_has_a_plan_and_says_what_it_leaves_out(desk: Des
     assert {m["attributes"][0] for m in tree["plan"][0]["marginals"]} == set(HEADER[1:])
 
 
+def test_a_method_that_trains_says_that_its_gradients_are_not_forecast(desk: Desk) -> None:
+    small = check(desk, "--synthesizer", "gan", "--assume-rows", "1000")
+    assert small.code == 0 and "noisy gradients" in small.out
+    assert "all relations between columns" not in small.out
+    assert "too small for training" in small.err
+    large = check(desk, "--synthesizer", "gan", "--assume-rows", "100000")
+    assert "too small for training" not in large.err
+
+
 def test_columns_whose_declared_texts_a_spreadsheet_would_run_are_named(desk: Desk) -> None:
     dictionary = desk.folder / "dictionary.yaml"
     said = "spreadsheet programs may run as a formula"

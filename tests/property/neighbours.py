@@ -47,6 +47,7 @@ columns:
 - {name: c, kind: categorical, role: other, meaning: c, domain: {categories: ['1', '2', '3'],
    numeric_equivalence: true}, missing: {'?': unknown}}
 """
+NOBODY = ("-9",)  #: declared code of a person who is not known
 NAMES = ("person", "a", "b", "c")
 SETS = (("a",), ("c", "b"), ("a", "b", "c"))
 RAW = "raw"  #: the texts of column c once more, as a column that nobody declared
@@ -122,7 +123,8 @@ def parts(pair: Pair, rows: Sequence[Row]) -> tuple[CodedTable, CodedTable]:
     read = columns(rows)
     codes = CODEC.encode(read)
     texts = {RAW: TextColumn.of(read["c"], ("?",))}
-    table = CodedTable.build(DOMAIN, codes, read["person"] if pair.labelled else None, texts)
+    labels = read["person"] if pair.labelled else None
+    table = CodedTable.build(DOMAIN, codes, labels, texts, nobody=NOBODY)
     return table.bounded(pair.most, pair.key).split(pair.holdout, pair.key)
 
 

@@ -1,8 +1,9 @@
 """Sensitivity, fuzzed: what one unit changes is never more than what the event says.
 
 Files are random and adversarial: c rows and more of one unit, in one cell or in distinct ones,
-blank, null, undeclared, undecodable; labels that are blank or differ by spaces. Each mutant at the
-end breaks one rule of the path, among them the L1/L2 mix-up, and the same function must reject it.
+blank, null, undeclared, undecodable; labels that name nobody or differ by spaces. Each mutant at
+the end breaks one rule of the path, among them the L1/L2 mix-up, and the same function must reject
+it.
 No noise is drawn and examples are the same in every run, so that nothing here fails by chance.
 """
 
@@ -28,7 +29,7 @@ from dpsynth.sources.table import CodedTable
 
 ODD = (b"", None, b"zzz", b"\xff\xfe", b"1e9", b" x ", b"?", b"9", b"=1+1")
 UNDECLARED = (b"zzz", b"1e9", b"x", b"9", b"=1+1")
-LABELS = (b"p1", b"p2", b" p2 ", b"p3", b"", b"  ", None)
+LABELS = (b"p1", b"p2", b" p2 ", b"p3", b"", b"  ", None, b"-9", b" -9.0", b"NA", b"\xc2\xa0")
 FUZZ = settings(
     derandomize=True,
     database=None,
@@ -71,7 +72,8 @@ def pairs(draw: st.DrawFn) -> Pair:
     own = [draw(content)] * count if one_cell else [draw(content) for _ in range(count)]
     if base and draw(st.booleans()):  # rows that others have too
         own = [base[draw(st.integers(0, len(base) - 1))][1:] for _ in own]
-    label = draw(st.sampled_from((b"new", b"new", b"", None) if labelled else (b"new",)))
+    others = (b"new", b"", None, b"-9", b"nan") if labelled else ()
+    label = draw(st.sampled_from((b"new", *others)))
     if label != b"new":  # rows that name nobody: one of them is one person's
         own = own[:1]
     return Pair(
@@ -218,22 +220,30 @@ def partition_from_exact_counts(patch: Patch) -> None:
     patch.setattr(Curator, "measure", fitted)
 
 
+def declared_codes_name_a_unit(patch: Patch) -> None:
+    """Everybody who is not known becomes one person."""
+    labels = table_module.named_units
+    patch.setattr(table_module, "named_units", lambda column, _: labels(column, ()))
+
+
 def blank_labels_are_one_unit(patch: Patch) -> None:
     """Everybody without a name becomes one person."""
-    labels = table_module.unique_bytes
+    labels = table_module.named_units
 
-    def joined(column: Any) -> Any:
-        found, places = labels(column)
+    def joined(column: Any, codes: Any) -> Any:
+        found, places = labels(column, codes)
         return [*found, b""], np.where(places < 0, len(found), places)
 
-    patch.setattr(table_module, "unique_bytes", joined)
+    patch.setattr(table_module, "named_units", joined)
 
 
 def duplicates_are_dropped(patch: Patch) -> None:
     """Of equal rows, whoever they belong to, the first one stays."""
     build = CodedTable.build.__func__  # type: ignore[attr-defined]
 
-    def unique(cls: Any, domain: Any, codes: Any, labels: Any, texts: Any) -> Any:
+    def unique(
+        cls: Any, domain: Any, codes: Any, labels: Any, texts: Any, *, nobody: Any = ()
+    ) -> Any:
         first = np.sort(np.unique(codes, axis=1, return_index=True)[1])
         keep = np.isin(np.arange(codes.shape[1]), first)
         return build(
@@ -242,6 +252,7 @@ def duplicates_are_dropped(patch: Patch) -> None:
             codes[:, first],
             None if labels is None else labels.take(first),
             {name: column.rows(keep) for name, column in texts.items()},
+            nobody=nobody,
         )
 
     patch.setattr(CodedTable, "build", classmethod(unique))
@@ -281,6 +292,7 @@ MUTANTS: dict[Callable[[Patch], None], str] = {  # and what the fuzz must say ab
     no_bounding: f"{EXCESS} GaussianEvent",
     global_reservoir: OTHERS,
     partition_from_exact_counts: "an event follows the rows",
+    declared_codes_name_a_unit: OTHERS,
     blank_labels_are_one_unit: OTHERS,
     duplicates_are_dropped: OTHERS,
     texts_are_no_part_of_a_row: f"{EXCESS} ThresholdEvent",

@@ -78,7 +78,7 @@ def test_arrow_types_read_alike() -> None:
     for array in (
         pa.array([3, None, 77], pa.int8()),
         pa.array([3, None, 77], pa.uint64()),
-        pa.array([3.0, None, float("nan")], pa.float64()),
+        pa.array([3.0, float("nan"), float("inf")], pa.float64()),
         pa.array([3.0, None, 3.5], pa.float32()),
         pa.array(["3", None, "x"], pa.large_string()),
         pa.array(["3", None, "x"]).dictionary_encode(),
