@@ -29,6 +29,7 @@ from dpsynth.synth.neural.training import (
     generator,
     matched,
     normal,
+    product,
 )
 from dpsynth.synth.oneway import OneWays
 
@@ -102,7 +103,7 @@ def _logits(
     times = torch.stack([torch.sin(angle), torch.cos(angle)]) @ p["level"]
     surprise = columns.softmax(own) - columns.shares
     hidden = torch.tanh(surprise @ p["in"] + p["in_bias"] + times)
-    return own + hidden @ p["out"] + p["out_bias"]
+    return own + product(hidden, p["out"]) + p["out_bias"]
 
 
 def _chains(p: Parameters, columns: Columns, count: int, source: torch.Generator) -> torch.Tensor:

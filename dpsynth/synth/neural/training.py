@@ -31,6 +31,8 @@ _LEAST_SHARE = 1e-6
 _BETAS = (0.9, 0.99)
 _AVERAGE = 0.98
 _MATCHES = 25
+# Widths of a product whose rows do not depend on their place: multiples of so many columns.
+_ALIKE = 16
 
 Parameters = Mapping[str, torch.Tensor]
 
@@ -124,6 +126,18 @@ class Columns:
 def normal(*shape: int, source: torch.Generator, where: torch.device) -> torch.Tensor:
     """Return standard normal draws; always drawn on the CPU, so that devices agree."""
     return torch.randn(*shape, generator=source).to(where)
+
+
+def product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return ``rows @ weight``, shape (..., columns), in a width that libraries compute alike.
+
+    A product of few columns is added up in an order that follows a row's place among the others,
+    so that the last bits of one row's gradient would change where another row is missing. What is
+    filled up is zero and cut off.
+    """
+    width = weight.shape[-1]
+    filled = torch.nn.functional.pad(weight, (0, -width % _ALIKE))
+    return (rows @ filled)[..., :width]
 
 
 def descend(

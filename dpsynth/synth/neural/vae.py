@@ -29,6 +29,7 @@ from dpsynth.synth.neural.training import (
     generator,
     matched,
     normal,
+    product,
 )
 from dpsynth.synth.oneway import OneWays
 
@@ -95,4 +96,4 @@ def _first(columns: Columns, where: torch.device) -> Parameters:
 def _logits(p: Parameters, points: torch.Tensor) -> torch.Tensor:
     """Return what the decoder adds to the logarithm of the noisy shares, shape (..., cells)."""
     hidden = torch.relu(points @ p["in"] + p["in_bias"])
-    return hidden @ p["out"] + p["out_bias"]
+    return product(hidden, p["out"]) + p["out_bias"]
