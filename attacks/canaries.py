@@ -26,11 +26,12 @@ from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconc
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.neighbours import nearest_two
-from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
+from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
 from numpy.typing import NDArray
 
+from dpsynth.exact import gdp_epsilon
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
@@ -129,7 +130,7 @@ class OneRunCanaries:
                     confidence=LEVEL,
                 ),
                 "one_run_mu_if_gaussian": judged.mu,
-                "one_run_epsilon_if_gaussian": gaussian_epsilon(judged.mu, delta)
+                "one_run_epsilon_if_gaussian": gdp_epsilon(judged.mu, delta, side="below")
                 if delta > 0.0
                 else None,
                 "one_run_guesses": judged.guesses,

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from dpsynth.attacks.api import ALPHA, LEVEL, Attack, AttackData, inconclusive, verdict_of
 from dpsynth.attacks.copies import smallest_excess
-from dpsynth.attacks.stats import clopper_pearson, fisher_p, residual_risk
+from dpsynth.attacks.stats import fisher_p, residual_risk
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult
 
 Details = dict[str, float | int | str | None]

@@ -27,8 +27,9 @@ from dpsynth.attacks.api import (
 )
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
-from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
+from dpsynth.attacks.stats import fisher_smallest
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult
 
 

@@ -35,10 +35,11 @@ from dpsynth.attacks.api import (
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import AUDIT_DELTA, Details, membership_result
 from dpsynth.attacks.shadow_runs import Features, Shadows, run_shadows
-from dpsynth.attacks.stats import auc, epsilon_lower_bound
+from dpsynth.attacks.stats import auc
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from dpsynth.exact import epsilon_lower_bound
 from dpsynth.results import AttackResult
 
 TREES = 100

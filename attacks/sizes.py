@@ -28,9 +28,10 @@ from dpsynth.attacks.api import (
 )
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
-from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
+from dpsynth.attacks.stats import fisher_smallest
 from numpy.typing import NDArray
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult
 
 Codes = NDArray[np.integer[Any]]

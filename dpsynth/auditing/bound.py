@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, ndtr, ndtri
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
 from dpsynth.auditing.claim import Claim
+from dpsynth.exact import bisect, epsilon_lower_bound, first
 
 Floats = NDArray[np.float64]
 
@@ -61,24 +62,20 @@ class Hits:
 
     def mu_bound(self, level: float = LEVEL) -> float:
         """Return the largest mu for which mu-GDP is refuted at a level, 0 if none."""
-        if self.p_value(Claim.gaussian(0.0)) > level:
-            return 0.0
-        low, high = 0.0, _MOST_MU
-        while high - low > 1e-6:
-            middle = 0.5 * (low + high)
-            refuted = self.p_value(Claim.gaussian(middle)) <= level
-            low, high = (middle, high) if refuted else (low, middle)
-        return low
+
+        def stands(mu: float) -> bool:
+            return self.p_value(Claim.gaussian(mu)) > level
+
+        return 0.0 if stands(0.0) else bisect(0.0, _MOST_MU, stands, 1e-6)[0]
 
     def epsilon_bound(self, delta: float) -> float:
         """Return a lower bound at 99 % on the epsilon at delta of any mechanism, 0 if none.
 
-        By one threshold: ``hits <= exp(epsilon) alarms + delta``, with the exact limits of both
-        rates (Clopper and Pearson 1934) at half the level each.
+        By one threshold, with exact limits of both rates at half the level each.
         """
-        hits = float(beta.ppf(LEVEL / 2, self.hits, self.runs - self.hits + 1)) if self.hits else 0
-        alarms = float(beta.isf(LEVEL / 2, self.false_alarms + 1, self.runs - self.false_alarms))
-        return math.log((hits - delta) / alarms) if hits - delta > alarms else 0.0
+        return epsilon_lower_bound(
+            self.hits, self.runs, self.false_alarms, self.runs, delta=delta, confidence=1.0 - LEVEL
+        )
 
     @property
     def mu(self) -> float:
@@ -153,22 +150,20 @@ def detectable_mu(claimed: float, runs: int, power: float, times: int) -> float:
 
 def needed_runs(claimed: float, mu: float, power: float, times: int) -> int:
     """Return about the smallest number of runs whose :func:`detectable_mu` is `mu` or less."""
+
+    def suffice(runs: int) -> bool:
+        return detectable_mu(claimed, runs, power, times) <= mu
+
     runs = 64
-    while detectable_mu(claimed, runs, power, times) > mu and runs < 2**30:
+    while not suffice(runs) and runs < 2**30:
         runs *= 2
-    low, high = runs // 2, runs
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = detectable_mu(claimed, middle, power, times) <= mu
-        low, high = (low, middle) if fits else (middle, high)
-    return high
+    return first(runs // 2 + 1, runs, suffice) or runs
 
 
 def _each_tail(level: float) -> float:
     """Return u with ``u**2 (1 - ln u**2) = level``: two such p-values refute together."""
-    low, high = 0.0, math.sqrt(level)
-    while high - low > 1e-12:
-        middle = 0.5 * (low + high)
-        fits = middle**2 * (1.0 - 2.0 * math.log(middle)) <= level
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+
+    def exceeds(tail: float) -> bool:
+        return tail**2 * (1.0 - 2.0 * math.log(tail)) > level
+
+    return bisect(0.0, math.sqrt(level), exceeds, 1e-12)[0]
