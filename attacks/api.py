@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
@@ -26,7 +27,6 @@ from dpsynth.schema.domain import Domain
 
 ALPHA = 1e-3  #: significance level of every test, fixed before any run
 LEVEL = 0.95  #: confidence level of every interval
-_REFERENCE = 100  # stream of a seed that draws a reference population
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
 Codes = NDArray[np.integer[Any]]
@@ -132,7 +132,7 @@ class AttackData:
         Args:
             seed: Seed of the draw.
         """
-        order = np.random.default_rng([seed, _REFERENCE]).permutation(len(self.holdout))
+        order = rng_of(seed, Stream.REFERENCE).permutation(len(self.holdout))
         half = len(order) // 2
         attacked = AttackData(
             domain=self.domain,
@@ -155,6 +155,10 @@ class Attack(Protocol):
     @property
     def title(self) -> str:
         """Human title."""
+
+    @property
+    def all_rows(self) -> bool:
+        """Whether it sees all rows in every profile: cheap on them, or weak on a part of them."""
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Attack and return the result; `seed` drives every random choice of the attack."""

@@ -53,6 +53,7 @@ class AttributeInference:
 
     name: str = "attribute_inference"
     title: str = "Attribute inference beyond a model of other people"
+    all_rows: bool = False
     secrets: tuple[str, ...] = ()
     most_secrets: int = 4
     trees: int = 5

@@ -29,6 +29,7 @@ from dpsynth.attacks.neighbours import nearest_two
 from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
 from dpsynth.exact import gdp_epsilon
@@ -42,7 +43,6 @@ NOTE = (
     "distinguisher of epsilon 1 shows about 0.1. Silence is not evidence of privacy."
 )
 _REDRAWS = 100  # of a record that breaks structural zeros; what is left then stays as it is
-_COINS = 110  # stream of a seed that draws canaries and coins
 Codes = NDArray[np.integer[Any]]
 
 
@@ -62,6 +62,7 @@ class OneRunCanaries:
     rows_per_unit: int = 1
     name: str = "one_run_canaries"
     title: str = "One-run audit with random canaries"
+    all_rows: bool = True
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -81,7 +82,7 @@ class OneRunCanaries:
         queries = targeted_queries(data.domain, seed)
         if not queries:
             return inconclusive(self, "A marginal of two columns needs two columns.")
-        rng = np.random.default_rng([seed, _COINS])
+        rng = rng_of(seed, Stream.CANARIES)
         canaries = random_records(data.domain, self.canaries, rng)
         included = rng.random(self.canaries) < 0.5
         planted = np.repeat(canaries[included], self.rows_per_unit, axis=0)

@@ -31,6 +31,7 @@ class ExactCopies:
 
     name: str = "exact_copies"
     title: str = "Exact copies of training rows"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Count hits among the unique training rows and the unique held-out rows.

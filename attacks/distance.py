@@ -40,6 +40,7 @@ class DistanceShare:
 
     name: str = "distance_to_closest_record"
     title: str = "Distance to closest record: share nearest to training rows"
+    all_rows: bool = False
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Compare; members and non-members are cut to equal numbers.
@@ -102,6 +103,7 @@ class DistanceRatio:
 
     name: str = "nearest_neighbour_ratio"
     title: str = "Nearest-neighbour distance ratio: held-out rows minus training rows"
+    all_rows: bool = False
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Compare; members and non-members are cut to equal numbers.

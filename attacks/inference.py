@@ -48,6 +48,7 @@ class Inference:
 
     name: str = "inference"
     title: str = "Guessing a secret from the nearest synthetic row"
+    all_rows: bool = False
     secrets: tuple[str, ...] = ()
     most_secrets: int = 50
     tolerance: float = 0.05

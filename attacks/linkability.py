@@ -43,6 +43,7 @@ class Linkability:
 
     name: str = "linkability"
     title: str = "Linking two parts of a record"
+    all_rows: bool = False
     k: int = 5
     first: tuple[str, ...] = ()
     second: tuple[str, ...] = ()

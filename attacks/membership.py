@@ -24,6 +24,7 @@ class ClosestDistance:
 
     name: str = "closest_distance_membership"
     title: str = "Membership inference by closest synthetic row"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:

@@ -47,6 +47,7 @@ class UniqueCategory:
     runs: int = 10
     name: str = "unique_category_probe"
     title: str = "Unique category: a value of one person in the output"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:

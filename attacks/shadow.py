@@ -152,6 +152,11 @@ class ShadowMembership:
         """Human title."""
         return _TITLES[self.classifier, self.targets]
 
+    @property
+    def all_rows(self) -> bool:
+        """It draws the rows of its shadows itself."""
+        return False
+
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Attack the generator.
 

@@ -103,6 +103,7 @@ class SinglingOutUnivariate:
 
     name: str = "singling_out_univariate"
     title: str = "Singling out by one attribute"
+    all_rows: bool = True
     attacks: int = 10_000
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -137,6 +138,7 @@ class SinglingOutMultivariate:
 
     name: str = "singling_out_multivariate"
     title: str = "Singling out by several attributes"
+    all_rows: bool = False
     attacks: int = 10_000
     columns: tuple[int, int] = (4, 8)
     around: Around = Around.WINDOW

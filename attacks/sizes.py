@@ -57,6 +57,7 @@ class TwoSizes:
     runs: int = 10
     name: str = "two_size_probe"
     title: str = "Two sizes: the number of rows in the output or in what is kept"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:

@@ -127,6 +127,7 @@ def test_too_few_rows_give_a_reason_and_no_point(members: int, others: int) -> N
 class _Any:
     name: str = "any"
     title: str = "Any attack"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         raise NotImplementedError
