@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from dpsynth.attacks.streams import Stream, rng_of
@@ -112,6 +112,11 @@ class AttackData:
             synthetic=draw(self.synthetic, synthetic_rows),
         )
 
+    def balanced(self, seed: int) -> AttackData:
+        """Return equally many members and non-members and all synthetic rows, in random order."""
+        size = min(len(self.train), len(self.holdout))
+        return self.equal_sizes(seed, rows=size, synthetic_rows=len(self.synthetic))
+
     def on(self, columns: Sequence[str]) -> AttackData:
         """Return the same rows on some of the columns, in the order given."""
         places = [self.domain.index(name) for name in columns]
@@ -140,13 +145,15 @@ class AttackData:
             holdout=self.holdout[order[half:]],
             synthetic=self.synthetic,
         )
-        size = min(len(attacked.train), len(attacked.holdout))
-        attacked = attacked.equal_sizes(seed, rows=size, synthetic_rows=len(self.synthetic))
-        return attacked, self.holdout[order[:half]]
+        return attacked.balanced(seed), self.holdout[order[:half]]
 
 
 class Attack(Protocol):
-    """One attack. Implementations are frozen configurations without state."""
+    """One attack. Implementations are frozen configurations.
+
+    Those that share costly runs also share one mutable object, which keeps the tables it was asked
+    about: they are `Closeable`, and a suite closes them when its last attack has run.
+    """
 
     @property
     def name(self) -> str:
@@ -162,6 +169,14 @@ class Attack(Protocol):
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Attack and return the result; `seed` drives every random choice of the attack."""
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """What holds private tables beyond a call."""
+
+    def close(self) -> None:
+        """Let go of them; a second time it does nothing."""
 
 
 def too_little(data: AttackData) -> str | None:

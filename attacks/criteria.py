@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dpsynth.attacks.api import ALPHA, LEVEL, Attack, AttackData, inconclusive, verdict_of
+from dpsynth.attacks.api import ALPHA, LEVEL, Attack, inconclusive, verdict_of
 from dpsynth.attacks.copies import smallest_excess
 from dpsynth.attacks.stats import fisher_p, residual_risk
 
@@ -136,9 +136,3 @@ def conclude(
         details=details,
         note=note,
     )
-
-
-def equal_tables(data: AttackData, seed: int) -> AttackData:
-    """Return equally many members and non-members and all synthetic rows, in random order."""
-    size = min(len(data.train), len(data.holdout))
-    return data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))

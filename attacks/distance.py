@@ -49,8 +49,8 @@ class DistanceShare:
             data: The tables.
             seed: Draws the rows that are kept.
         """
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
+        size = len(data.train)
         weights = nearest_weights(
             data.domain, data.synthetic, np.concatenate([data.train, data.holdout])
         )
@@ -114,8 +114,8 @@ class DistanceRatio:
         """
         if len(data.synthetic) < 2:
             return inconclusive(self, "A ratio of two distances needs two synthetic rows.")
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
+        size = len(data.train)
         members = ratios(data, data.train)
         others = ratios(data, data.holdout)
         both = np.concatenate([members, others])

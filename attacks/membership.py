@@ -34,8 +34,7 @@ class ClosestDistance:
             data: The tables.
             seed: Draws the rows that are kept and the halves of the epsilon bound.
         """
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
         return membership_result(
             self,
             -nearest_two(data.domain, data.train, data.synthetic).first,

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
 from dpsynth.attacks.closest_rows import closest_rows
-from dpsynth.attacks.criteria import conclude, equal_tables
+from dpsynth.attacks.criteria import conclude
 from dpsynth.attacks.guesses import Guessed, Hit
 from dpsynth.attacks.inference import is_right
 from dpsynth.attacks.neighbours import mean_nearest
@@ -70,7 +70,7 @@ class Reconstruction:
             reason = "All synthetic rows are the same, and so is every guess."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         rng = rng_of(seed, Stream.ADVERSARIES)
         order = rng.permutation(len(data.train) + len(data.holdout))
         real = np.concatenate([data.train, data.holdout])[order]

@@ -12,6 +12,7 @@ could hold private values) reaches a result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from dpsynth.attacks.api import (
     ALPHA,
     Attack,
     AttackData,
+    Closeable,
     inconclusive,
     too_little,
     verdict_of,
@@ -166,7 +168,7 @@ def run(
     progress: Progress | None = None,
     attacks: Sequence[Attack] | None = None,
 ) -> list[AttackResult]:
-    """Run the attacks and the two controls.
+    """Run the attacks and the two controls; attacks that keep private tables are then closed.
 
     Args:
         data: The three tables. With units, one random row of each unit is attacked.
@@ -199,10 +201,14 @@ def run(
     if profile == "quick":
         sample = data.equal_sizes(seed, rows=ROWS, synthetic_rows=SYNTHETIC_ROWS)
     results = []
-    for attack in planned:
-        if progress is not None:
-            progress(f"Attack: {attack.title}")
-        results.append(_attempt(attack, data if attack.all_rows else sample, seed))
+    with ExitStack() as held:
+        for attack in planned:
+            if isinstance(attack, Closeable):
+                held.callback(attack.close)
+        for attack in planned:
+            if progress is not None:
+                progress(f"Attack: {attack.title}")
+            results.append(_attempt(attack, data if attack.all_rows else sample, seed))
     findings = _corrected(results[: len(attacks)])
     positive, negative = results[len(attacks) :]
     return [*_trusted(findings, positive), positive, negative]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import attacked_tables
 import numpy as np
 import pytest
+from attacked_tables import DOMAIN, table
 from dpsynth.attacks import suite
 from dpsynth.attacks.api import AttackData, inconclusive
 from dpsynth.attacks.copies import ExactCopies, row_numbers, smallest_excess
@@ -21,24 +23,9 @@ from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, AttackVerdict, Disclosure, Status
 from dpsynth.schema.domain import Domain
 
-DOMAIN = Domain.from_sizes({"a": 8, "b": 300, "c": 5, "d": 50, "e": 12}, ordered=["b", "d"])
-
-
-def table(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    a = rng.integers(0, 8, n)
-    columns = [a, (30 * a + rng.integers(0, 60, n)) % 300, rng.integers(0, 5, n)]
-    columns += [np.minimum(49, rng.geometric(0.08, n)), (a + rng.integers(0, 4, n)) % 12]
-    return np.stack(columns, axis=1)
-
 
 def data(train: int = 1200, holdout: int = 300, synthetic: int = 1200) -> AttackData:
-    return AttackData(
-        domain=DOMAIN,
-        train=table(train, 1),
-        holdout=table(holdout, 2),
-        synthetic=table(synthetic, 3),
-    )
+    return attacked_tables.data(train, holdout, synthetic)
 
 
 def by_name(results: list[AttackResult]) -> dict[str, AttackResult]:
