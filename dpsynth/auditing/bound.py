@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from scipy.special import betainc, ndtr, ndtri
 from scipy.stats import norm
 
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.claim import TradeOff
 from dpsynth.exact import bisect, epsilon_lower_bound, first
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.01  #: one minus the confidence of a bound
+ERROR = 0.01  #: one minus the confidence of a bound
 _MOST_MU = 40.0
 _POINTS = 201
 
@@ -44,7 +44,7 @@ class Hits:
     false_alarms: int
     hits: int
 
-    def p_value(self, claim: Claim) -> float:
+    def p_value(self, claim: TradeOff) -> float:
         """Return the p-value of "the mechanism is as claimed", exact or too large."""
         if self.false_alarms == self.runs or self.hits == 0:
             return 1.0
@@ -60,21 +60,21 @@ class Hits:
             low, high = at[max(top - 1, 0)], at[min(top + 1, _POINTS - 1)]
         return min(1.0, math.exp(best) * (1.0 - best)) if best < 0 else 1.0
 
-    def mu_bound(self, level: float = LEVEL) -> float:
-        """Return the largest mu for which mu-GDP is refuted at a level, 0 if none."""
+    def mu_bound(self, error: float = ERROR) -> float:
+        """Return the largest mu for which mu-GDP is refuted with this chance of error, 0 if none."""
 
         def stands(mu: float) -> bool:
-            return self.p_value(Claim.gaussian(mu)) > level
+            return self.p_value(TradeOff.gaussian(mu)) > error
 
         return 0.0 if stands(0.0) else bisect(0.0, _MOST_MU, stands, 1e-6)[0]
 
     def epsilon_bound(self, delta: float) -> float:
         """Return a lower bound at 99 % on the epsilon at delta of any mechanism, 0 if none.
 
-        By one threshold, with exact limits of both rates at half the level each.
+        By one threshold, with exact limits of both rates at half the error each.
         """
         return epsilon_lower_bound(
-            self.hits, self.runs, self.false_alarms, self.runs, delta=delta, confidence=1.0 - LEVEL
+            self.hits, self.runs, self.false_alarms, self.runs, delta=delta, confidence=1.0 - ERROR
         )
 
     @property
@@ -88,7 +88,7 @@ class Hits:
         """The false alarm rate, half a run added."""
         return (self.false_alarms + 0.5) / (self.runs + 1.0)
 
-    def _log_product(self, alarm_rates: Floats, claim: Claim) -> Floats:
+    def _log_product(self, alarm_rates: Floats, claim: TradeOff) -> Floats:
         """Return the logarithm of the product of both p-values at each false alarm rate."""
         n, alarms, hits = self.runs, self.false_alarms, self.hits
         few = betainc(n - alarms, alarms + 1, 1.0 - alarm_rates)
@@ -138,7 +138,7 @@ def detectable_mu(claimed: float, runs: int, power: float, times: int) -> float:
     """
     if not math.isfinite(claimed):  # everything was claimed
         return math.inf
-    tail = float(norm.isf(_each_tail(LEVEL)))
+    tail = float(norm.isf(_each_tail(ERROR)))
     chance = float(norm.isf(1.0 - power ** (1.0 / times)))
     mu = claimed + np.linspace(0.0, 6.0, 6001)
     alarm = ndtr(-mu / 2.0)
@@ -160,10 +160,10 @@ def needed_runs(claimed: float, mu: float, power: float, times: int) -> int:
     return first(runs // 2 + 1, runs, suffice) or runs
 
 
-def _each_tail(level: float) -> float:
-    """Return u with ``u**2 (1 - ln u**2) = level``: two such p-values refute together."""
+def _each_tail(error: float) -> float:
+    """Return u with ``u**2 (1 - ln u**2) = error``: two such p-values refute together."""
 
     def exceeds(tail: float) -> bool:
-        return tail**2 * (1.0 - 2.0 * math.log(tail)) > level
+        return tail**2 * (1.0 - 2.0 * math.log(tail)) > error
 
-    return bisect(0.0, math.sqrt(level), exceeds, 1e-12)[0]
+    return bisect(0.0, math.sqrt(error), exceeds, 1e-12)[0]

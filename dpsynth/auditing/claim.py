@@ -26,7 +26,7 @@ SELECTION_FACTOR = math.pi / 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Claim:
+class TradeOff:
     """How often any test may hit, for each false alarm rate.
 
     Attributes:
@@ -38,7 +38,7 @@ class Claim:
     gaussian_mu: float | None = None
 
     @classmethod
-    def gaussian(cls, mu: float) -> Claim:
+    def gaussian(cls, mu: float) -> TradeOff:
         """Return the claim of a mu-GDP mechanism."""
         return cls(hit_rates=partial(hit_rates, mu=mu), gaussian_mu=mu)
 
