@@ -4,7 +4,7 @@ A threshold is fixed on a part of the runs; on the others it has some false alar
 The exact binomial tails of both (Clopper and Pearson 1934) are p-values of "the false alarm rate is
 at least p0" and "the hit rate is at most what the claim allows at p0". They are independent, so
 their product w has ``P <= w (1 - ln w)`` (Fisher 1932). A claim is refuted if that is at most the
-level at every p0. Two one-sided limits of half the level each are as valid, but need twice the
+error at every p0. Two one-sided limits of half the error each are as valid, but need twice the
 runs.
 
 Never true here: a threshold that was chosen on the runs that it is judged by.
@@ -61,7 +61,7 @@ class Hits:
         return min(1.0, math.exp(best) * (1.0 - best)) if best < 0 else 1.0
 
     def mu_bound(self, error: float = ERROR) -> float:
-        """Return the largest mu for which mu-GDP is refuted with this chance of error, 0 if none."""
+        """Return the largest mu for which mu-GDP is refuted at this error, 0 if none."""
 
         def stands(mu: float) -> bool:
             return self.p_value(TradeOff.gaussian(mu)) > error
