@@ -274,18 +274,6 @@ def test_shadow_tables_hold_what_the_coins_say() -> None:
     assert (copies[found.included] > 0.5).all()
 
 
-@pytest.mark.parametrize("sizes", [(7, 10), (10, 9), (4, 10)])
-def test_shadows_that_cannot_be_halved_are_refused(sizes: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="even numbers"):
-        ShadowGame(generate=blind, fitted=sizes[0], judged=sizes[1])
-
-
-@pytest.mark.parametrize("wrong", [{"targets": 0}, {"rows": 99}])
-def test_a_game_without_targets_or_rows_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least one target"):
-        ShadowGame(generate=blind, **wrong)
-
-
 def test_the_probe_sees_a_domain_learned_from_rows() -> None:
     def learned(rows: np.ndarray, seed: int) -> np.ndarray:
         return controls.data_derived_domain(DOMAIN, rows, seed)

@@ -148,6 +148,18 @@ def test_a_suite_that_ends_keeps_no_table(monkeypatch, stopped: bool) -> None:
     assert kept() is None
 
 
+@pytest.mark.parametrize("sizes", [(7, 10), (10, 9), (4, 10)])
+def test_shadows_that_cannot_be_halved_are_refused(sizes: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="even numbers"):
+        ShadowGame(generate=blind, fitted=sizes[0], judged=sizes[1])
+
+
+@pytest.mark.parametrize("wrong", [{"targets": 0}, {"rows": 99}])
+def test_a_game_without_targets_or_rows_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one target"):
+        ShadowGame(generate=blind, **wrong)
+
+
 def test_without_a_generator_nothing_was_run_and_it_is_said() -> None:
     results = without_generator()
     assert [result.name for result in results] == NAMES
