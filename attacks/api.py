@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
@@ -26,7 +27,6 @@ from dpsynth.schema.domain import Domain
 
 ALPHA = 1e-3  #: significance level of every test, fixed before any run
 LEVEL = 0.95  #: confidence level of every interval
-_REFERENCE = 100  # stream of a seed that draws a reference population
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
 Codes = NDArray[np.integer[Any]]
@@ -112,6 +112,11 @@ class AttackData:
             synthetic=draw(self.synthetic, synthetic_rows),
         )
 
+    def balanced(self, seed: int) -> AttackData:
+        """Return equally many members and non-members and all synthetic rows, in random order."""
+        size = min(len(self.train), len(self.holdout))
+        return self.equal_sizes(seed, rows=size, synthetic_rows=len(self.synthetic))
+
     def on(self, columns: Sequence[str]) -> AttackData:
         """Return the same rows on some of the columns, in the order given."""
         places = [self.domain.index(name) for name in columns]
@@ -132,7 +137,7 @@ class AttackData:
         Args:
             seed: Seed of the draw.
         """
-        order = np.random.default_rng([seed, _REFERENCE]).permutation(len(self.holdout))
+        order = rng_of(seed, Stream.REFERENCE).permutation(len(self.holdout))
         half = len(order) // 2
         attacked = AttackData(
             domain=self.domain,
@@ -140,13 +145,15 @@ class AttackData:
             holdout=self.holdout[order[half:]],
             synthetic=self.synthetic,
         )
-        size = min(len(attacked.train), len(attacked.holdout))
-        attacked = attacked.equal_sizes(seed, rows=size, synthetic_rows=len(self.synthetic))
-        return attacked, self.holdout[order[:half]]
+        return attacked.balanced(seed), self.holdout[order[:half]]
 
 
 class Attack(Protocol):
-    """One attack. Implementations are frozen configurations without state."""
+    """One attack. Implementations are frozen configurations.
+
+    Those that share costly runs also share one mutable object, which keeps the tables it was asked
+    about: they are `Closeable`, and a suite closes them when its last attack has run.
+    """
 
     @property
     def name(self) -> str:
@@ -156,8 +163,20 @@ class Attack(Protocol):
     def title(self) -> str:
         """Human title."""
 
+    @property
+    def all_rows(self) -> bool:
+        """Whether it sees all rows in every profile: cheap on them, or weak on a part of them."""
+
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Attack and return the result; `seed` drives every random choice of the attack."""
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """What holds private tables beyond a call."""
+
+    def close(self) -> None:
+        """Let go of them; a second time it does nothing."""
 
 
 def too_little(data: AttackData) -> str | None:

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import MIN_ROWS, AttackData, inconclusive, too_little
-from dpsynth.attacks.criteria import equal_tables
 from dpsynth.attacks.guesses import (
     Guessed,
     can_be_guessed,
@@ -53,6 +52,7 @@ class AttributeInference:
 
     name: str = "attribute_inference"
     title: str = "Attribute inference beyond a model of other people"
+    all_rows: bool = False
     secrets: tuple[str, ...] = ()
     most_secrets: int = 4
     trees: int = 5
@@ -75,7 +75,7 @@ class AttributeInference:
             reason = "A guess needs a second column."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         size = len(data.holdout) // 2
         other, rows = data.holdout[size:], np.concatenate([data.train[:size], data.holdout[:size]])
         columns = [column for column in columns if can_be_guessed(data, column)]

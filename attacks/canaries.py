@@ -26,11 +26,13 @@ from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconc
 from dpsynth.attacks.cells import count_cells
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.neighbours import nearest_two
-from dpsynth.attacks.one_run import gaussian_epsilon, judge_guesses, one_run_epsilon
+from dpsynth.attacks.one_run import judge_guesses, one_run_epsilon
 from dpsynth.attacks.queries import query_scores, targeted_queries
 from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
+from dpsynth.exact import gdp_epsilon
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
@@ -41,7 +43,6 @@ NOTE = (
     "distinguisher of epsilon 1 shows about 0.1. Silence is not evidence of privacy."
 )
 _REDRAWS = 100  # of a record that breaks structural zeros; what is left then stays as it is
-_COINS = 110  # stream of a seed that draws canaries and coins
 Codes = NDArray[np.integer[Any]]
 
 
@@ -61,6 +62,7 @@ class OneRunCanaries:
     rows_per_unit: int = 1
     name: str = "one_run_canaries"
     title: str = "One-run audit with random canaries"
+    all_rows: bool = True
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -80,7 +82,7 @@ class OneRunCanaries:
         queries = targeted_queries(data.domain, seed)
         if not queries:
             return inconclusive(self, "A marginal of two columns needs two columns.")
-        rng = np.random.default_rng([seed, _COINS])
+        rng = rng_of(seed, Stream.CANARIES)
         canaries = random_records(data.domain, self.canaries, rng)
         included = rng.random(self.canaries) < 0.5
         planted = np.repeat(canaries[included], self.rows_per_unit, axis=0)
@@ -129,7 +131,7 @@ class OneRunCanaries:
                     confidence=LEVEL,
                 ),
                 "one_run_mu_if_gaussian": judged.mu,
-                "one_run_epsilon_if_gaussian": gaussian_epsilon(judged.mu, delta)
+                "one_run_epsilon_if_gaussian": gdp_epsilon(judged.mu, delta, side="below")
                 if delta > 0.0
                 else None,
                 "one_run_guesses": judged.guesses,

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
 from dpsynth.schema.domain import Domain
 
-_COPIES, _TREE, _COLUMNS, _UNIFORM, _SHUFFLE, _LABELS, _LEAVES = range(101, 108)  # of a seed
 _FLOOR = 5.0  # expected rows of every category, so that it occurs in nearly every output
 Codes = NDArray[np.integer[Any]]
 
@@ -46,7 +46,7 @@ def plant_near_copies(data: AttackData, share: float, *, fields: int, seed: int)
         fields: Number of cells of each copy that take the value of another training row.
         seed: Draws rows, places and cells.
     """
-    rng = np.random.default_rng([seed, _COPIES])
+    rng = rng_of(seed, Stream.COPIES)
     count = min(max(1, round(share * len(data.synthetic))), len(data.train))
     synthetic = data.synthetic.copy()
     places = rng.permutation(len(synthetic))[:count]
@@ -71,7 +71,7 @@ def noise_free_marginals(domain: Domain, rows: Codes, seed: int) -> Codes:
         rows: Codes of the training rows, shape (n, d).
         seed: Draws the tree and who gets what.
     """
-    rng = np.random.default_rng([seed, _TREE])
+    rng = rng_of(seed, Stream.TREE)
     order = [int(j) for j in rng.permutation(len(domain))]
     made = np.empty_like(rows)
     made[:, order[:3]] = rows[:, order[:3]]
@@ -99,7 +99,7 @@ def overfitted_trees(domain: Domain, rows: Codes, count: int, seed: int) -> Code
         count: Rows to draw.
         seed: Draws the order of the columns, the trees and the rows.
     """
-    rng = np.random.default_rng([seed, _LEAVES])
+    rng = rng_of(seed, Stream.LEAVES)
     order = rng.permutation(len(domain))
     made = np.empty((count, len(domain)), rows.dtype)
     made[:, order[0]] = rng.choice(rows[:, order[0]], count)
@@ -145,24 +145,24 @@ def declared_domain(domain: Domain, rows: Codes, seed: int) -> Codes:
 
 def uniform_rows(domain: Domain, count: int, seed: int) -> Codes:
     """Return rows drawn uniformly from the declared domain, shape (count, d)."""
-    rng = np.random.default_rng([seed, _UNIFORM])
+    rng = rng_of(seed, Stream.UNIFORM)
     return np.stack([rng.integers(0, attribute.size, count) for attribute in domain], axis=1)
 
 
 def independent_columns(rows: Codes, seed: int) -> Codes:
     """Return the same columns, each shuffled by itself: one-way marginals stay, nothing else."""
-    return np.random.default_rng([seed, _SHUFFLE]).permuted(rows, axis=0)
+    return rng_of(seed, Stream.SHUFFLE).permuted(rows, axis=0)
 
 
 def relabelled(data: AttackData, seed: int) -> AttackData:
     """Return data in which member and non-member are drawn anew: no attack may see anything."""
     both = np.concatenate([data.train, data.holdout])
-    both = both[np.random.default_rng([seed, _LABELS]).permutation(len(both))]
+    both = both[rng_of(seed, Stream.LABELS).permutation(len(both))]
     return replace(data, train=both[: len(data.train)], holdout=both[len(data.train) :])
 
 
 def _independent(domain: Domain, rows: Codes, seed: int, *, seen_only: bool) -> Codes:
-    rng = np.random.default_rng([seed, _COLUMNS])
+    rng = rng_of(seed, Stream.COLUMNS)
     columns = []
     for j, attribute in enumerate(domain):
         counts = np.bincount(rows[:, j], minlength=attribute.size)

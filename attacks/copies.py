@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import ALPHA, LEVEL, AttackData, inconclusive, verdict_of
-from dpsynth.attacks.stats import clopper_pearson, fisher_p
+from dpsynth.attacks.stats import fisher_p
 from numpy.typing import NDArray
 
+from dpsynth.exact import clopper_pearson, first
 from dpsynth.results import AttackResult
 
 Codes = NDArray[np.integer[Any]]
@@ -30,6 +31,7 @@ class ExactCopies:
 
     name: str = "exact_copies"
     title: str = "Exact copies of training rows"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Count hits among the unique training rows and the unique held-out rows.
@@ -107,16 +109,11 @@ def smallest_excess(
 ) -> int | None:
     """Return how many members beyond chance must be hit for p < alpha, or None if all do not do."""
     expected = round(members * control_hits / non_members)
-    low, high = 0, members - expected
-    if fisher_p(expected + high, members, control_hits, non_members) >= alpha:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        if fisher_p(expected + middle, members, control_hits, non_members) < alpha:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return first(
+        0,
+        members - expected,
+        lambda more: fisher_p(expected + more, members, control_hits, non_members) < alpha,
+    )
 
 
 def _limit(fewest: int | None, members: int) -> str:

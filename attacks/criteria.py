@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dpsynth.attacks.api import ALPHA, LEVEL, Attack, AttackData, inconclusive, verdict_of
+from dpsynth.attacks.api import ALPHA, LEVEL, Attack, inconclusive, verdict_of
 from dpsynth.attacks.copies import smallest_excess
-from dpsynth.attacks.stats import clopper_pearson, fisher_p, residual_risk
+from dpsynth.attacks.stats import fisher_p, residual_risk
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult
 
 Details = dict[str, float | int | str | None]
@@ -135,9 +136,3 @@ def conclude(
         details=details,
         note=note,
     )
-
-
-def equal_tables(data: AttackData, seed: int) -> AttackData:
-    """Return equally many members and non-members and all synthetic rows, in random order."""
-    size = min(len(data.train), len(data.holdout))
-    return data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))

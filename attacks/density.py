@@ -45,6 +45,7 @@ class DensityRatio:
 
     name: str = "density_ratio_membership"
     title: str = "Membership inference by density ratio (DOMIAS)"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:

@@ -40,6 +40,7 @@ class DistanceShare:
 
     name: str = "distance_to_closest_record"
     title: str = "Distance to closest record: share nearest to training rows"
+    all_rows: bool = False
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Compare; members and non-members are cut to equal numbers.
@@ -48,8 +49,8 @@ class DistanceShare:
             data: The tables.
             seed: Draws the rows that are kept.
         """
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
+        size = len(data.train)
         weights = nearest_weights(
             data.domain, data.synthetic, np.concatenate([data.train, data.holdout])
         )
@@ -102,6 +103,7 @@ class DistanceRatio:
 
     name: str = "nearest_neighbour_ratio"
     title: str = "Nearest-neighbour distance ratio: held-out rows minus training rows"
+    all_rows: bool = False
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Compare; members and non-members are cut to equal numbers.
@@ -112,8 +114,8 @@ class DistanceRatio:
         """
         if len(data.synthetic) < 2:
             return inconclusive(self, "A ratio of two distances needs two synthetic rows.")
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
+        size = len(data.train)
         members = ratios(data, data.train)
         others = ratios(data, data.holdout)
         both = np.concatenate([members, others])

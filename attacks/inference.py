@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
 from dpsynth.attacks.closest_rows import closest_without
-from dpsynth.attacks.criteria import equal_tables
 from dpsynth.attacks.guesses import (
     Guessed,
     Hit,
@@ -48,6 +47,7 @@ class Inference:
 
     name: str = "inference"
     title: str = "Guessing a secret from the nearest synthetic row"
+    all_rows: bool = False
     secrets: tuple[str, ...] = ()
     most_secrets: int = 50
     tolerance: float = 0.05
@@ -68,7 +68,7 @@ class Inference:
             reason = "A guess needs a second column."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         columns = [column for column in columns if can_be_guessed(data, column)]
         if not columns:
             return inconclusive(self, "Each secret has the same value in all rows.")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
 from dpsynth.attacks.closest_rows import closest_rows
-from dpsynth.attacks.criteria import Hits, LabelTest, conclude, equal_tables
+from dpsynth.attacks.criteria import Hits, LabelTest, conclude
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
@@ -43,6 +43,7 @@ class Linkability:
 
     name: str = "linkability"
     title: str = "Linking two parts of a record"
+    all_rows: bool = False
     k: int = 5
     first: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Linkability:
             reason = f"Of {2 * self.k} synthetic rows or fewer, most are near to everything."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         first, second = self._parties(data.domain, np.random.default_rng(seed))
         size, count = len(data.train), len(data.synthetic)
         rows = np.concatenate([data.train, data.holdout])

@@ -24,6 +24,7 @@ class ClosestDistance:
 
     name: str = "closest_distance_membership"
     title: str = "Membership inference by closest synthetic row"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -33,8 +34,7 @@ class ClosestDistance:
             data: The tables.
             seed: Draws the rows that are kept and the halves of the epsilon bound.
         """
-        size = min(len(data.train), len(data.holdout))
-        data = data.equal_sizes(seed, rows=size, synthetic_rows=len(data.synthetic))
+        data = data.balanced(seed)
         return membership_result(
             self,
             -nearest_two(data.domain, data.train, data.synthetic).first,

@@ -36,6 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from dpsynth.exact import bisect
+
 #: Guesses that are tried, as (share guessed in, share guessed out) of all canaries; the rest is
 #: abstained from. Fixed in advance; the confidence is shared among them, for every score, and one
 #: rule more, which guesses "in" where the output holds a copy. Not the half: coins seldom put
@@ -104,16 +106,10 @@ def one_run_epsilon(
     """
     error = 1.0 - confidence
 
-    def refuted(epsilon: float) -> bool:
-        return one_run_p(canaries, guesses, correct, epsilon=epsilon, delta=delta) < error
+    def stands(epsilon: float) -> bool:
+        return one_run_p(canaries, guesses, correct, epsilon=epsilon, delta=delta) >= error
 
-    if not refuted(0.0):
-        return 0.0
-    low, high = 0.0, _HIGHEST
-    while high - low > 1e-4:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if refuted(middle) else (low, middle)
-    return low
+    return 0.0 if stands(0.0) else bisect(0.0, _HIGHEST, stands, 1e-4)[0]
 
 
 def one_run_mu(canaries: int, guesses: int, correct: int, *, confidence: float) -> float:
@@ -127,36 +123,10 @@ def one_run_mu(canaries: int, guesses: int, correct: int, *, confidence: float) 
     """
     error = 1.0 - confidence
 
-    def refuted(mu: float) -> bool:
-        return _least_mass(canaries, guesses, correct, error, mu) > guesses / canaries
+    def stands(mu: float) -> bool:
+        return _least_mass(canaries, guesses, correct, error, mu) <= guesses / canaries
 
-    if not guesses or not refuted(0.0):
-        return 0.0
-    low, high = 0.0, _HIGHEST_MU
-    while high - low > 1e-3:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if refuted(middle) else (low, middle)
-    return low
-
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return epsilon at `delta` of a Gaussian trade-off curve (Dong, Roth and Su, JRSS B 2022).
-
-    >>> round(gaussian_epsilon(1.0, 1e-5), 2)
-    4.38
-    """
-    if mu <= 0.0:
-        return 0.0
-
-    def spent(epsilon: float) -> float:
-        near = _NORMAL.cdf(mu / 2.0 - epsilon / mu)
-        return near - math.exp(epsilon) * _NORMAL.cdf(-mu / 2.0 - epsilon / mu)
-
-    low, high = 0.0, mu * mu / 2.0 + mu * math.sqrt(2.0 * math.log(1.0 / delta))
-    while high - low > 1e-6:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if spent(middle) > delta else (low, middle)
-    return high
+    return 0.0 if not guesses or stands(0.0) else bisect(0.0, _HIGHEST_MU, stands, 1e-3)[0]
 
 
 def _least_mass(canaries: int, guesses: int, correct: int, p: float, mu: float) -> float:

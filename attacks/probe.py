@@ -15,19 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from dpsynth.attacks.api import (
-    ALPHA,
-    LEVEL,
     MIN_ROWS,
     AttackData,
+    Codes,
     Generate,
     check_codes,
     inconclusive,
     too_little,
-    verdict_of,
 )
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
-from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
+from dpsynth.attacks.two_worlds import run_worlds, too_few_runs, worlds_result
 
 from dpsynth.results import AttackResult
 
@@ -46,6 +44,7 @@ class UniqueCategory:
     runs: int = 10
     name: str = "unique_category_probe"
     title: str = "Unique category: a value of one person in the output"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -55,11 +54,9 @@ class UniqueCategory:
             data: The tables; only training rows are generated from.
             seed: Draws the category, the row and the seeds of the generator.
         """
-        reason = too_little(data)
+        reason = too_little(data) or too_few_runs(self.runs)
         if reason is not None:
             return inconclusive(self, reason)
-        if fisher_smallest(self.runs, self.runs, self.runs, ALPHA) is None:
-            return inconclusive(self, f"{self.runs} runs in each world could not reject.")
         rng = np.random.default_rng(seed)
         column, code = _rarest(data, rng)
         others = data.train[data.train[:, column] != code]
@@ -67,33 +64,26 @@ class UniqueCategory:
             return inconclusive(self, "Every category is held by nearly all training rows.")
         row = others[[rng.integers(len(others))]]
         row[0, column] = code
-        seeds = np.random.SeedSequence(seed).generate_state(2 * self.runs).reshape(2, self.runs)
-        hits = [0, 0]
-        for world, table in enumerate((np.concatenate([others, row]), others)):
-            for own_seed in seeds[world]:
-                output = self.generate(table, int(own_seed))
-                check_codes(data.domain, "generated", output)
-                hits[world] += int((output[:, column] == code).any())
-        counts = (hits[0], self.runs, hits[1], self.runs)
-        p_value = p_of_counts(self.claim, counts)
-        return AttackResult(
-            name=self.name,
-            title=self.title,
-            value=hits[0] / self.runs,
+
+        def occurs(table: Codes, own_seed: int) -> tuple[float, ...]:
+            output = self.generate(table, own_seed)
+            check_codes(data.domain, "generated", output)
+            return (float((output[:, column] == code).any()),)
+
+        larger = np.concatenate([others, row])
+        seen = run_worlds(occurs, larger, others, runs=self.runs, seed=seed)
+        hits = int(seen[0].sum()), int(seen[1].sum())
+        return worlds_result(
+            self,
+            hits,
+            self.runs,
+            p_of_counts(self.claim, (hits[0], self.runs, hits[1], self.runs)),
             unit="share of outputs that hold the category of one row",
-            interval=clopper_pearson(hits[0], self.runs, LEVEL),
-            n=2 * self.runs,
             baseline=0.0,
             baseline_title="the category never occurs",
-            control=hits[1] / self.runs,
             control_title="share of outputs without that row",
-            members=self.runs,
-            non_members=self.runs,
-            p_value=p_value,
-            alpha=ALPHA,
             detection_limit=f"A category that occurs in all {self.runs} outputs with its row and "
             "in none without would be found.",
-            verdict=verdict_of(p_value),
             details={
                 "hits_with": hits[0],
                 "hits_without": hits[1],

@@ -44,6 +44,7 @@ class TargetedQueries:
 
     name: str = "targeted_query_membership"
     title: str = "Membership inference by targeted marginal queries"
+    all_rows: bool = True
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:

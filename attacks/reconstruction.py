@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
 from dpsynth.attacks.closest_rows import closest_rows
-from dpsynth.attacks.criteria import conclude, equal_tables
+from dpsynth.attacks.criteria import conclude
 from dpsynth.attacks.guesses import Guessed, Hit
 from dpsynth.attacks.inference import is_right
 from dpsynth.attacks.neighbours import mean_nearest
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
 _NEIGHBOURS = 5  # others whose mean distance says how rare a row is
-_DEAL = 110  # stream of a seed that deals the columns; that of a split or a twin is another
 Codes = NDArray[np.integer[Any]]
 Numbers = NDArray[np.int64]
 
@@ -51,6 +51,7 @@ class Reconstruction:
 
     name: str = "rare_row_reconstruction"
     title: str = "Rebuilding rare records from half of their columns"
+    all_rows: bool = False
     rare: float = 0.1
     adversaries: int = 4
     tolerance: float = 0.05
@@ -69,8 +70,8 @@ class Reconstruction:
             reason = "All synthetic rows are the same, and so is every guess."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
-        rng = np.random.default_rng([seed, _DEAL])
+        data = data.balanced(seed)
+        rng = rng_of(seed, Stream.ADVERSARIES)
         order = rng.permutation(len(data.train) + len(data.holdout))
         real = np.concatenate([data.train, data.holdout])[order]
         targets = rare_rows(data.domain, real, self.rare)

@@ -23,6 +23,7 @@ from dpsynth.attacks.api import ALPHA
 from numpy.typing import NDArray
 from scipy import stats
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import FALSE_POSITIVE_RATES, Roc
 
 BAND = 1.0 - ALPHA  #: confidence of the whole band
@@ -54,11 +55,11 @@ def roc_curve(members: Scores, others: Scores, level: float = BAND) -> Roc:
     # At most f of all non-members lie above the threshold, but for a chance of `tail`.
     few = stats.binom.ppf(tail, n, rates).astype(int) - 1
     hits = np.where(few >= 0, _above(up, down, np.maximum(few, 0)), 0)
-    low = np.where(hits > 0, stats.beta.ppf(tail, np.maximum(hits, 1), m - hits + 1), 0.0)
+    low = [clopper_pearson(int(some), m, 1.0 - 2.0 * tail).low for some in hits]
     # At least f of all non-members lie at or above it.
     many = stats.binom.isf(tail, n, rates).astype(int)
     hits = np.where(many < n, m - np.searchsorted(up, down[np.minimum(many, n - 1)]), m)
-    high = np.where(hits < m, stats.beta.isf(tail, hits + 1, np.maximum(m - hits, 1)), 1.0)
+    high = [clopper_pearson(int(some), m, 1.0 - 2.0 * tail).high for some in hits]
     points = np.column_stack([rates, reached, low, high]).tolist()
     return Roc(
         points=(*(tuple(point) for point in points), (1.0, 1.0, 1.0, 1.0)),

@@ -26,8 +26,6 @@ from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.roc import roc_curve
 from dpsynth.attacks.stats import (
     auc,
-    clopper_pearson,
-    epsilon_lower_bound,
     fisher_p,
     fisher_smallest,
     normal_quantile,
@@ -35,6 +33,7 @@ from dpsynth.attacks.stats import (
 )
 from numpy.typing import NDArray
 
+from dpsynth.exact import bisect, clopper_pearson, epsilon_lower_bound
 from dpsynth.results import AttackResult, AttackVerdict
 
 AUDIT_DELTA = 1e-6  #: delta of the empirical epsilon bound where no claim names one
@@ -213,13 +212,10 @@ def p_of_claim(claim: Claim, counts: tuple[int, int, int, int]) -> float:
         high = clopper_pearson(false_hits, non_members, 1.0 - error).high
         return low > claim.highest_tpr(high)
 
-    low, high = math.log(_SMALLEST_P), 0.0
     if not refuted(_LARGEST_P):
         return 1.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if refuted(math.exp(middle)) else (middle, high)
-    return math.exp(high)
+    _, log_p = bisect(math.log(_SMALLEST_P), 0.0, lambda log: refuted(math.exp(log)), 1e-3)
+    return math.exp(log_p)
 
 
 def _high_scores(members: Scores, others: Scores) -> tuple[int, int]:

@@ -18,7 +18,7 @@ table: generators are attacked, on tables of this size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -35,10 +35,11 @@ from dpsynth.attacks.api import (
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import AUDIT_DELTA, Details, membership_result
 from dpsynth.attacks.shadow_runs import Features, Shadows, run_shadows
-from dpsynth.attacks.stats import auc, epsilon_lower_bound
+from dpsynth.attacks.stats import auc
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from dpsynth.exact import epsilon_lower_bound
 from dpsynth.results import AttackResult
 
 TREES = 100
@@ -93,9 +94,6 @@ class ShadowGame:
     rows: int = 5000
     columns: tuple[str, ...] = ()
     tell: Callable[[int, int], None] = lambda number, shadows: None
-    _last: list[tuple[AttackData, int, Shadows | Exception]] = field(
-        default_factory=list, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be halved, and games without targets or known rows."""
@@ -104,39 +102,73 @@ class ShadowGame:
         if self.targets < 1 or self.rows < MIN_ROWS:
             raise ValueError(f"shadows: at least one target and {MIN_ROWS} rows")
 
-    def shadows(self, data: AttackData, seed: int) -> Shadows:
-        """Return the shadow runs; the last ones are kept, because four attacks look at them.
+
+class SharedShadows:
+    """The shadow runs of a game, made once for the attacks that look at them.
+
+    It is mutable and holds the private tables that it was asked about last, with what their shadows
+    showed, until it is closed. After that it makes the runs anew.
+    """
+
+    def __init__(self, game: ShadowGame) -> None:
+        """Take a game; nothing is run yet.
+
+        Args:
+            game: Generator and sizes.
+        """
+        self.game = game
+        self._made: tuple[AttackData, int, Shadows | Exception] | None = None
+
+    def of(self, data: AttackData, seed: int) -> Shadows:
+        """Return the shadow runs of tables and a seed.
 
         A generator that failed is not asked again by the next attack: the same exception is raised.
+
+        Args:
+            data: The tables; the very object is recognised, not an equal one.
+            seed: As :func:`run_shadows` takes it.
         """
-        for known, drawn, kept in self._last:
-            if known is data and drawn == seed:
-                if isinstance(kept, Exception):
-                    raise kept.with_traceback(None)
-                return kept
-        try:
-            found = run_shadows(
-                data.on(self.columns) if self.columns else data,
-                self.generate,
-                seed,
-                fitted=self.fitted,
-                judged=self.judged,
-                targets=self.targets,
-                rows=self.rows,
-                tell=self.tell,
-            )
-        except Exception as error:
-            self._last[:] = [(data, seed, error.with_traceback(None))]
-            raise
-        self._last[:] = [(data, seed, found)]
+        if self._made is None or self._made[0] is not data or self._made[1] != seed:
+            self._made = (data, seed, self._run(data, seed))
+        found = self._made[2]
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
         return found
+
+    def close(self) -> None:
+        """Let go of tables and runs."""
+        self._made = None
+
+    def _run(self, data: AttackData, seed: int) -> Shadows | Exception:
+        game = self.game
+        try:
+            return run_shadows(
+                data.on(game.columns) if game.columns else data,
+                game.generate,
+                seed,
+                fitted=game.fitted,
+                judged=game.judged,
+                targets=game.targets,
+                rows=game.rows,
+                tell=game.tell,
+            )
+        # Whatever it is, the attack that asked gets it, and so do those that ask next.
+        except Exception as error:  # noqa: BLE001
+            return error.with_traceback(None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowMembership:
-    """One classifier against one group of targets of a shadow game."""
+    """One classifier against one group of targets of a shadow game.
 
-    game: ShadowGame
+    Attributes:
+        shared: The shadow runs, which other attacks may look at too.
+        classifier: How it learns from them.
+        targets: Whose membership it guesses.
+        claim: The claim to hold the rates against, where one is known.
+    """
+
+    shared: SharedShadows
     classifier: Classifier
     targets: Targets
     claim: Claim | None = None
@@ -151,6 +183,15 @@ class ShadowMembership:
         """Human title."""
         return _TITLES[self.classifier, self.targets]
 
+    @property
+    def all_rows(self) -> bool:
+        """It draws the rows of its shadows itself."""
+        return False
+
+    def close(self) -> None:
+        """Let go of the shadow runs; the other attacks that share them make them anew."""
+        self.shared.close()
+
     def run(self, data: AttackData, seed: int) -> AttackResult:
         """Attack the generator.
 
@@ -161,10 +202,10 @@ class ShadowMembership:
         reason = too_little(data)
         if reason is not None:
             return inconclusive(self, reason)
-        rows = min(self.game.rows, len(data.train) + len(data.holdout))
-        if rows < 4 * self.game.targets:
+        rows = min(self.shared.game.rows, len(data.train) + len(data.holdout))
+        if rows < 4 * self.shared.game.targets:
             return inconclusive(self, "Fewer than four real rows for each target.")
-        shadows = self.game.shadows(data, seed)
+        shadows = self.shared.of(data, seed)
         group = np.flatnonzero(shadows.worst == (self.targets is Targets.WORST))
         fit = _lira if self.classifier is Classifier.LIRA else _forest
         scores = np.stack([fit(shadows, target, seed) for target in group.tolist()], axis=1)
@@ -190,8 +231,9 @@ class ShadowMembership:
 
 def shadow_attacks(game: ShadowGame, claim: Claim | None = None) -> tuple[Attack, ...]:
     """Return the four attacks of a game: each classifier against each group of targets."""
+    shared = SharedShadows(game)
     return tuple(
-        ShadowMembership(game=game, classifier=classifier, targets=targets, claim=claim)
+        ShadowMembership(shared=shared, classifier=classifier, targets=targets, claim=claim)
         for targets in Targets
         for classifier in Classifier
     )

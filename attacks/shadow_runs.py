@@ -20,6 +20,7 @@ import numpy as np
 from dpsynth.attacks.api import AttackData, Generate, check_codes
 from dpsynth.attacks.cells import Query, choose_queries, count_cells
 from dpsynth.attacks.neighbours import mean_nearest, nearest_two
+from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import Domain
@@ -27,7 +28,6 @@ from dpsynth.schema.domain import Domain
 NEIGHBOURS = 5  #: vulnerable targets are those far from this many nearest rows
 PAIRS, TRIPLES = 15, 15  #: largest numbers of targeted queries
 BINS = 10  #: bins of a one-way histogram
-_COINS = 111  # stream of a seed that draws targets and coins
 Codes = NDArray[np.integer[Any]]
 Features = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def run_shadows(
     Raises:
         InputError: The generator returned something that is no table of the domain.
     """
-    rng = np.random.default_rng([seed, _COINS])
+    rng = rng_of(seed, Stream.SHADOWS)
     real = np.concatenate([data.train, data.holdout])
     real = real[rng.permutation(len(real))[:rows]]
     order = np.argsort(mean_nearest(data.domain, real, NEIGHBOURS), kind="stable")[::-1]

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import Attack, AttackData, inconclusive, too_little
-from dpsynth.attacks.criteria import Hits, LabelTest, conclude, equal_tables
+from dpsynth.attacks.criteria import Hits, LabelTest, conclude
 from numba import njit
 from numpy.typing import NDArray
 
@@ -103,6 +103,7 @@ class SinglingOutUnivariate:
 
     name: str = "singling_out_univariate"
     title: str = "Singling out by one attribute"
+    all_rows: bool = True
     attacks: int = 10_000
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -115,7 +116,7 @@ class SinglingOutUnivariate:
         reason = too_little(data)
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         rng = np.random.default_rng(seed)
         found = unique_values(data.domain, data.synthetic)
         found = found.take(rng.permutation(len(found))[: self.attacks])
@@ -137,6 +138,7 @@ class SinglingOutMultivariate:
 
     name: str = "singling_out_multivariate"
     title: str = "Singling out by several attributes"
+    all_rows: bool = False
     attacks: int = 10_000
     columns: tuple[int, int] = (4, 8)
     around: Around = Around.WINDOW
@@ -154,7 +156,7 @@ class SinglingOutMultivariate:
             reason = "A conjunction needs two columns."
         if reason is not None:
             return inconclusive(self, reason)
-        data = equal_tables(data, seed)
+        data = data.balanced(seed)
         rng = np.random.default_rng(seed)
         few, many = (min(limit, max(2, len(data.domain) - 1)) for limit in self.columns)
         found = self._alone(data, rng, few, many)

@@ -14,26 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from dpsynth.attacks.api import (
-    ALPHA,
-    LEVEL,
-    AttackData,
-    check_codes,
-    inconclusive,
-    too_little,
-    verdict_of,
-)
+from dpsynth.attacks.api import AttackData, Codes, check_codes, inconclusive, too_little
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
-from dpsynth.attacks.stats import clopper_pearson, fisher_smallest
+from dpsynth.attacks.two_worlds import run_worlds, too_few_runs, worlds_result
 from numpy.typing import NDArray
 
 from dpsynth.results import AttackResult
 
-Codes = NDArray[np.integer[Any]]
 #: Runs a generator on coded rows with a seed; returns coded rows and the bytes that it saves.
 Keep = Callable[[Codes, int], tuple[Codes, int]]
 _SIZES = ("output rows", "saved bytes")
@@ -56,6 +46,7 @@ class TwoSizes:
     runs: int = 10
     name: str = "two_size_probe"
     title: str = "Two sizes: the number of rows in the output or in what is kept"
+    all_rows: bool = False
     claim: Claim | None = None
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
@@ -68,38 +59,30 @@ class TwoSizes:
         reason = too_little(data)
         if reason is None and len(data.train) <= self.rows:
             reason = f"The larger world needs {self.rows + 1} training rows."
+        reason = reason or too_few_runs(self.runs, _TESTS)
         if reason is not None:
             return inconclusive(self, reason)
-        if fisher_smallest(self.runs, self.runs, self.runs, ALPHA / _TESTS) is None:
-            return inconclusive(self, f"{self.runs} runs in each world could not reject.")
         order = np.random.default_rng(seed).permutation(len(data.train))
         larger = data.train[order[: self.rows + 1]]
-        seeds = np.random.SeedSequence(seed).generate_state(2 * self.runs).reshape(2, self.runs)
-        sizes = np.empty((2, self.runs, len(_SIZES)))
-        for world, table in enumerate((larger, larger[:-1])):
-            for place, own_seed in enumerate(seeds[world]):
-                output, kept = self.keep(table, int(own_seed))
-                check_codes(data.domain, "generated", output)
-                sizes[world, place] = len(output), kept
+
+        def sizes_of(table: Codes, own_seed: int) -> tuple[float, ...]:
+            output, kept = self.keep(table, own_seed)
+            check_codes(data.domain, "generated", output)
+            return len(output), kept
+
+        sizes = run_worlds(sizes_of, larger, larger[:-1], runs=self.runs, seed=seed)
         p_value, which, hits = self._most_striking(sizes)
-        return AttackResult(
-            name=self.name,
-            title=self.title,
-            value=hits[0] / self.runs,
+        return worlds_result(
+            self,
+            hits,
+            self.runs,
+            p_value,
             unit="share of runs with the row on one side of the middle size",
-            interval=clopper_pearson(hits[0], self.runs, LEVEL),
-            n=2 * self.runs,
             baseline=0.5,
             baseline_title="sizes that do not depend on the row",
-            control=hits[1] / self.runs,
             control_title="share of runs without the row on that side",
-            members=self.runs,
-            non_members=self.runs,
-            p_value=p_value,
-            alpha=ALPHA,
             detection_limit=f"A size that lies on one side in all {self.runs} runs with the row "
             "and on the other without it would be found.",
-            verdict=verdict_of(p_value),
             details={
                 "size": which,
                 "rows": self.rows,

@@ -1,11 +1,9 @@
-"""Exact tests, intervals and rates for attacks.
+"""Tests and rates of attacks; exact intervals and bounds come from `dpsynth.exact`.
 
-Sources: Clopper and Pearson (Biometrika 1934); Wilson (JASA 1927); Fisher's exact test (JRSS
-1935); DeLong, DeLong and Clarke-Pearson (Biometrics 1988) in the form of Sun and Xu (IEEE SPL
-2014); Mann and Whitney (1947) with tie correction; Holm (Scand. J. Statistics 1979); low
-false-positive rates as in Carlini et al., "Membership inference attacks from first principles"
-(S&P 2022); empirical epsilon as in Jagielski et al., "Auditing differentially private machine
-learning" (NeurIPS 2020).
+Sources: Fisher's exact test (JRSS 1935); DeLong, DeLong and Clarke-Pearson (Biometrics 1988) in the
+form of Sun and Xu (IEEE SPL 2014); Mann and Whitney (1947) with tie correction; Holm (Scand. J.
+Statistics 1979); low false-positive rates as in Carlini et al., "Membership inference attacks from
+first principles" (S&P 2022).
 
 Never true here: a p-value from the data that chose the test, or a rate without its interval.
 """
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from dpsynth.exact import clopper_pearson, first
 from dpsynth.results import Interval
 
 Scores = NDArray[np.floating[Any]]
@@ -39,16 +38,6 @@ def fisher_p(hits: int, members: int, control_hits: int, non_members: int) -> fl
     return float(stats.hypergeom.sf(hits - 1, total, hits + control_hits, members))
 
 
-def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Interval:
-    """Return the exact two-sided interval of a rate; its coverage is at least `level`."""
-    if trials < 1 or not 0 <= hits <= trials:
-        raise ValueError(f"{hits} hits in {trials} trials")
-    tail = (1.0 - level) / 2.0
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(stats.beta.isf(tail, hits + 1, trials - hits))
-    return Interval(low=low, high=high, level=level)
-
-
 def fisher_smallest(hits: int, members: int, non_members: int, alpha: float) -> int | None:
     """Return the fewest members among `hits` records for which Fisher's p-value is below alpha.
 
@@ -61,16 +50,11 @@ def fisher_smallest(hits: int, members: int, non_members: int, alpha: float) -> 
     Returns:
         That number, or None where not even all hits being members would be enough.
     """
-    low, high = max(0, hits - non_members), min(hits, members)
-    if fisher_p(high, members, hits - high, non_members) >= alpha:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        if fisher_p(middle, members, hits - middle, non_members) < alpha:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return first(
+        max(0, hits - non_members),
+        min(hits, members),
+        lambda some: fisher_p(some, members, hits - some, non_members) < alpha,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,30 +134,6 @@ def tpr_at_fpr(
         fpr=float((non_members > threshold).mean()),
         threshold=threshold,
     )
-
-
-def epsilon_lower_bound(
-    hits: int,
-    members: int,
-    false_hits: int,
-    non_members: int,
-    *,
-    delta: float,
-    confidence: float = 0.95,
-) -> float:
-    """Return a lower confidence bound on epsilon from one fixed decision rule.
-
-    (epsilon, delta)-DP implies TPR <= exp(epsilon) * FPR + delta. Both rates are bounded by
-    one-sided Clopper-Pearson limits that share the error 1 - confidence. The rule must not have
-    been chosen on the same records.
-    """
-    if not members or not non_members:
-        return 0.0
-    low = clopper_pearson(hits, members, confidence).low  # each tail: (1 - confidence) / 2
-    high = clopper_pearson(false_hits, non_members, confidence).high
-    if low <= delta or high <= 0.0:
-        return 0.0
-    return max(0.0, math.log((low - delta) / high))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

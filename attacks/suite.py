@@ -12,6 +12,7 @@ could hold private values) reaches a result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from dpsynth.attacks.api import (
     ALPHA,
     Attack,
     AttackData,
+    Closeable,
     inconclusive,
     too_little,
     verdict_of,
@@ -47,6 +49,7 @@ CONTROL_NEGATIVE = "control_negative"
 CONTROLS = frozenset({CONTROL_POSITIVE, CONTROL_NEGATIVE})  #: checks of the suite, not findings
 ROWS = 10_000  #: quick: largest number of members and of non-members in distance attacks
 SYNTHETIC_ROWS = 20_000  #: quick: largest number of synthetic rows in distance attacks
+PROFILES = ("quick", "full")
 Progress = Callable[[str], None]
 
 
@@ -56,6 +59,7 @@ class _PositiveControl:
 
     name: str = CONTROL_POSITIVE
     title: str = "Positive control: planted copies are found"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         result = ExactCopies().run(plant_copies(data, PLANTED, seed), seed)
@@ -90,6 +94,7 @@ class _NegativeControl:
 
     name: str = CONTROL_NEGATIVE
     title: str = "Negative control: fresh rows are not accused"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         order = np.random.default_rng(seed).permutation(len(data.holdout))
@@ -128,20 +133,6 @@ class _NegativeControl:
         )
 
 
-PROFILES = ("quick", "full")
-# Attacks that are cheap on all rows, or weak on a part of them.
-_ALL_ROWS = frozenset(
-    {
-        "exact_copies",
-        "one_run_canaries",
-        "targeted_query_membership",
-        "singling_out_univariate",
-        CONTROL_POSITIVE,
-        CONTROL_NEGATIVE,
-    }
-)
-
-
 def output_attacks(
     *, secrets: Sequence[str] = (), claim: Claim | None = None
 ) -> tuple[Attack, ...]:
@@ -177,7 +168,7 @@ def run(
     progress: Progress | None = None,
     attacks: Sequence[Attack] | None = None,
 ) -> list[AttackResult]:
-    """Run the attacks and the two controls.
+    """Run the attacks and the two controls; attacks that keep private tables are then closed.
 
     Args:
         data: The three tables. With units, one random row of each unit is attacked.
@@ -210,10 +201,14 @@ def run(
     if profile == "quick":
         sample = data.equal_sizes(seed, rows=ROWS, synthetic_rows=SYNTHETIC_ROWS)
     results = []
-    for attack in planned:
-        if progress is not None:
-            progress(f"Attack: {attack.title}")
-        results.append(_attempt(attack, data if attack.name in _ALL_ROWS else sample, seed))
+    with ExitStack() as held:
+        for attack in planned:
+            if isinstance(attack, Closeable):
+                held.callback(attack.close)
+        for attack in planned:
+            if progress is not None:
+                progress(f"Attack: {attack.title}")
+            results.append(_attempt(attack, data if attack.all_rows else sample, seed))
     findings = _corrected(results[: len(attacks)])
     positive, negative = results[len(attacks) :]
     return [*_trusted(findings, positive), positive, negative]
@@ -270,7 +265,7 @@ def _trusted(results: list[AttackResult], positive: AttackResult) -> list[Attack
             verdict=AttackVerdict.INCONCLUSIVE,
             reason="The positive control did not show that this attack finds planted copies here.",
         )
-        if result.name == "exact_copies" and result.verdict is AttackVerdict.NO_LEAK_DETECTED
+        if result.name == ExactCopies.name and result.verdict is AttackVerdict.NO_LEAK_DETECTED
         else result
         for result in results
     ]

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks import suite
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
-from dpsynth.attacks.stats import clopper_pearson
 from numpy.typing import NDArray
 
 from benchmarks import coded
 from benchmarks.twins import CONTROLS, Control, World
 from dpsynth import attacks
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult, AttackVerdict
 from dpsynth.schema.domain import Domain
 

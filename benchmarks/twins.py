@@ -12,7 +12,13 @@ from dpsynth.attacks.api import Attack, AttackData, Generate
 from dpsynth.attacks.canaries import OneRunCanaries
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.probe import UniqueCategory
-from dpsynth.attacks.shadow import Classifier, ShadowGame, ShadowMembership, Targets
+from dpsynth.attacks.shadow import (
+    Classifier,
+    ShadowGame,
+    ShadowMembership,
+    SharedShadows,
+    Targets,
+)
 from dpsynth.attacks.sizes import TwoSizes
 from numpy.typing import NDArray
 
@@ -88,7 +94,9 @@ def blind(domain: Domain) -> Generate:
 def shadow(domain: Domain, generate: Generate) -> Attack:
     """Return a small shadow game: 100 + 50 shadows of 1,000 rows, 10 vulnerable targets."""
     game = ShadowGame(generate=generate, fitted=100, judged=50, targets=10, rows=1000)
-    return ShadowMembership(game=game, classifier=Classifier.LIRA, targets=Targets.WORST)
+    return ShadowMembership(
+        shared=SharedShadows(game), classifier=Classifier.LIRA, targets=Targets.WORST
+    )
 
 
 def changed(make: Callable[[World], Codes]) -> Callable[[World], AttackData]:

@@ -34,7 +34,7 @@ _WORDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class RegisteredClaim:
     """What some sentences of the certificate rest on.
 
     Attributes:
@@ -55,11 +55,11 @@ class Claim:
 
 
 @cache
-def claims() -> tuple[Claim, ...]:
+def claims() -> tuple[RegisteredClaim, ...]:
     """Return the register, in the order of the certificate."""
     lists = ("sentences", "values", "fields", "code", "tests")
     return tuple(
-        Claim(
+        RegisteredClaim(
             **{name: tuple(claim.pop(name, ())) for name in lists},
             because=claim.pop("because", ""),
             **claim,  # an unknown key is refused here

@@ -4,7 +4,7 @@ A threshold is fixed on a part of the runs; on the others it has some false alar
 The exact binomial tails of both (Clopper and Pearson 1934) are p-values of "the false alarm rate is
 at least p0" and "the hit rate is at most what the claim allows at p0". They are independent, so
 their product w has ``P <= w (1 - ln w)`` (Fisher 1932). A claim is refuted if that is at most the
-level at every p0. Two one-sided limits of half the level each are as valid, but need twice the
+error at every p0. Two one-sided limits of half the error each are as valid, but need twice the
 runs.
 
 Never true here: a threshold that was chosen on the runs that it is judged by.
@@ -18,13 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, ndtr, ndtri
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.claim import TradeOff
+from dpsynth.exact import bisect, epsilon_lower_bound, first
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.01  #: one minus the confidence of a bound
+ERROR = 0.01  #: one minus the confidence of a bound
 _MOST_MU = 40.0
 _POINTS = 201
 
@@ -43,7 +44,7 @@ class Hits:
     false_alarms: int
     hits: int
 
-    def p_value(self, claim: Claim) -> float:
+    def p_value(self, claim: TradeOff) -> float:
         """Return the p-value of "the mechanism is as claimed", exact or too large."""
         if self.false_alarms == self.runs or self.hits == 0:
             return 1.0
@@ -59,26 +60,22 @@ class Hits:
             low, high = at[max(top - 1, 0)], at[min(top + 1, _POINTS - 1)]
         return min(1.0, math.exp(best) * (1.0 - best)) if best < 0 else 1.0
 
-    def mu_bound(self, level: float = LEVEL) -> float:
-        """Return the largest mu for which mu-GDP is refuted at a level, 0 if none."""
-        if self.p_value(Claim.gaussian(0.0)) > level:
-            return 0.0
-        low, high = 0.0, _MOST_MU
-        while high - low > 1e-6:
-            middle = 0.5 * (low + high)
-            refuted = self.p_value(Claim.gaussian(middle)) <= level
-            low, high = (middle, high) if refuted else (low, middle)
-        return low
+    def mu_bound(self, error: float = ERROR) -> float:
+        """Return the largest mu for which mu-GDP is refuted at this error, 0 if none."""
+
+        def stands(mu: float) -> bool:
+            return self.p_value(TradeOff.gaussian(mu)) > error
+
+        return 0.0 if stands(0.0) else bisect(0.0, _MOST_MU, stands, 1e-6)[0]
 
     def epsilon_bound(self, delta: float) -> float:
         """Return a lower bound at 99 % on the epsilon at delta of any mechanism, 0 if none.
 
-        By one threshold: ``hits <= exp(epsilon) alarms + delta``, with the exact limits of both
-        rates (Clopper and Pearson 1934) at half the level each.
+        By one threshold, with exact limits of both rates at half the error each.
         """
-        hits = float(beta.ppf(LEVEL / 2, self.hits, self.runs - self.hits + 1)) if self.hits else 0
-        alarms = float(beta.isf(LEVEL / 2, self.false_alarms + 1, self.runs - self.false_alarms))
-        return math.log((hits - delta) / alarms) if hits - delta > alarms else 0.0
+        return epsilon_lower_bound(
+            self.hits, self.runs, self.false_alarms, self.runs, delta=delta, confidence=1.0 - ERROR
+        )
 
     @property
     def mu(self) -> float:
@@ -91,7 +88,7 @@ class Hits:
         """The false alarm rate, half a run added."""
         return (self.false_alarms + 0.5) / (self.runs + 1.0)
 
-    def _log_product(self, alarm_rates: Floats, claim: Claim) -> Floats:
+    def _log_product(self, alarm_rates: Floats, claim: TradeOff) -> Floats:
         """Return the logarithm of the product of both p-values at each false alarm rate."""
         n, alarms, hits = self.runs, self.false_alarms, self.hits
         few = betainc(n - alarms, alarms + 1, 1.0 - alarm_rates)
@@ -141,7 +138,7 @@ def detectable_mu(claimed: float, runs: int, power: float, times: int) -> float:
     """
     if not math.isfinite(claimed):  # everything was claimed
         return math.inf
-    tail = float(norm.isf(_each_tail(LEVEL)))
+    tail = float(norm.isf(_each_tail(ERROR)))
     chance = float(norm.isf(1.0 - power ** (1.0 / times)))
     mu = claimed + np.linspace(0.0, 6.0, 6001)
     alarm = ndtr(-mu / 2.0)
@@ -153,22 +150,20 @@ def detectable_mu(claimed: float, runs: int, power: float, times: int) -> float:
 
 def needed_runs(claimed: float, mu: float, power: float, times: int) -> int:
     """Return about the smallest number of runs whose :func:`detectable_mu` is `mu` or less."""
+
+    def suffice(runs: int) -> bool:
+        return detectable_mu(claimed, runs, power, times) <= mu
+
     runs = 64
-    while detectable_mu(claimed, runs, power, times) > mu and runs < 2**30:
+    while not suffice(runs) and runs < 2**30:
         runs *= 2
-    low, high = runs // 2, runs
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = detectable_mu(claimed, middle, power, times) <= mu
-        low, high = (low, middle) if fits else (middle, high)
-    return high
+    return first(runs // 2 + 1, runs, suffice) or runs
 
 
-def _each_tail(level: float) -> float:
-    """Return u with ``u**2 (1 - ln u**2) = level``: two such p-values refute together."""
-    low, high = 0.0, math.sqrt(level)
-    while high - low > 1e-12:
-        middle = 0.5 * (low + high)
-        fits = middle**2 * (1.0 - 2.0 * math.log(middle)) <= level
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+def _each_tail(error: float) -> float:
+    """Return u with ``u**2 (1 - ln u**2) = error``: two such p-values refute together."""
+
+    def exceeds(tail: float) -> bool:
+        return tail**2 * (1.0 - 2.0 * math.log(tail)) > error
+
+    return bisect(0.0, math.sqrt(error), exceeds, 1e-12)[0]

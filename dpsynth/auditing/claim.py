@@ -26,7 +26,7 @@ SELECTION_FACTOR = math.pi / 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Claim:
+class TradeOff:
     """How often any test may hit, for each false alarm rate.
 
     Attributes:
@@ -38,7 +38,7 @@ class Claim:
     gaussian_mu: float | None = None
 
     @classmethod
-    def gaussian(cls, mu: float) -> Claim:
+    def gaussian(cls, mu: float) -> TradeOff:
         """Return the claim of a mu-GDP mechanism."""
         return cls(hit_rates=partial(hit_rates, mu=mu), gaussian_mu=mu)
 
@@ -90,25 +90,3 @@ def discrete_mu(sigma: float) -> float:
     steps = np.arange(1, math.ceil(12.0 * sigma) + 12, dtype=np.float64)
     tail = math.fsum(np.exp(-((steps / sigma) ** 2) / 2.0))
     return -2.0 * float(ndtri(tail / (1.0 + 2.0 * tail)))
-
-
-def gdp_epsilon(mu: float, delta: float) -> float:
-    """Return the epsilon at delta of a mu-GDP mechanism (Dong, Roth and Su 2022, Corollary 2.13).
-
-    The least epsilon with ``Phi(mu/2 - epsilon/mu) - exp(epsilon) Phi(-mu/2 - epsilon/mu)`` at most
-    delta, to within 1e-9, from below.
-    """
-
-    def profile(epsilon: float) -> float:
-        near, far = ndtr(mu / 2.0 - epsilon / mu), ndtr(-mu / 2.0 - epsilon / mu)
-        return float(near - math.exp(epsilon) * far)
-
-    if mu <= 0 or profile(0.0) <= delta:
-        return 0.0
-    low, high = 0.0, 1.0
-    while profile(high) > delta:
-        low, high = high, 2.0 * high
-    while high - low > 1e-9:
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if profile(middle) > delta else (low, middle)
-    return low

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 from dpsynth.auditing.bound import (
-    LEVEL,
+    ERROR,
     choose_threshold,
     count_hits,
     detectable_mu,
     needed_runs,
     pilot_runs,
 )
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.claim import TradeOff
 from dpsynth.auditing.report import Control, Finding, Limit, Verdict
 from dpsynth.auditing.runs import Scores
 
@@ -87,7 +87,7 @@ class Judged:
 def weigh(
     subject: S,
     first: Scores,
-    claimed: Claim,
+    claimed: TradeOff,
     run: Draw[S],
     *,
     delta: float,
@@ -116,7 +116,7 @@ def weigh(
     )
 
 
-def judge(subject: S, first: Scores, claimed: Claim, run: Draw[S]) -> Finding:
+def judge(subject: S, first: Scores, claimed: TradeOff, run: Draw[S]) -> Finding:
     """Judge scores, and make as many again where they refute the claim.
 
     Args:
@@ -128,17 +128,17 @@ def judge(subject: S, first: Scores, claimed: Claim, run: Draw[S]) -> Finding:
     pilot = pilot_runs(len(first.without))
     threshold = choose_threshold(first.without[:pilot], first.with_unit[:pilot])
     hits = count_hits(first.without[pilot:], first.with_unit[pilot:], threshold)
-    samples, refuted = 1, hits.p_value(claimed) <= LEVEL
+    samples, refuted = 1, hits.p_value(claimed) <= ERROR
     while refuted and samples < SAMPLES:
         more = run(subject, len(first.without), "runs once more, to confirm")
         hits = count_hits(more.without, more.with_unit, threshold)
-        samples, refuted = samples + 1, hits.p_value(claimed) <= LEVEL
+        samples, refuted = samples + 1, hits.p_value(claimed) <= ERROR
     return Finding(
         hits=hits, threshold=threshold, samples=samples, claimed=claimed, refuted=refuted
     )
 
 
-def _control(case: Planted[S], runs: int, claimed: Claim, run: Draw[S]) -> Control:
+def _control(case: Planted[S], runs: int, claimed: TradeOff, run: Draw[S]) -> Control:
     """Audit a planted case against the claim of the honest one."""
     first = run(case.subject, runs, f"control {case.name}")
     return Control(

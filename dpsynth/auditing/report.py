@@ -12,8 +12,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
 
-from dpsynth.auditing.bound import LEVEL, Hits
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.bound import ERROR, Hits
+from dpsynth.auditing.claim import TradeOff
 from dpsynth.auditing.runs import View
 from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.results import Disclosure, decimal_string
@@ -42,7 +42,7 @@ class Finding:
     hits: Hits
     threshold: float
     samples: int
-    claimed: Claim
+    claimed: TradeOff
     refuted: bool
 
     @property
@@ -61,7 +61,7 @@ class Finding:
             "mu_claimed": self.mu_claimed if math.isfinite(self.mu_claimed) else None,
             "mu_estimate": self.hits.mu,
             "mu_lower_bound": self.hits.mu_bound(),
-            "confidence": 1.0 - LEVEL,
+            "confidence": 1.0 - ERROR,
             "p_value_of_claim": self.hits.p_value(self.claimed),
             "refuted": self.refuted,
         }
@@ -228,6 +228,6 @@ class Report:
             "max_rows_per_unit": self.max_rows,
             "columns": self.columns,
             "seed": str(self.seed),
-            "false_alarm": LEVEL**2,
+            "false_alarm": ERROR**2,
             "audits": [audit.to_json() for audit in self.audits],
         }

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from multiprocessing import get_context
 
-from dpsynth.auditing.claim import Claim, claimed_mu, gdp_epsilon
+from dpsynth.auditing.claim import TradeOff, claimed_mu
 from dpsynth.auditing.judge import Judged, Planted, S, weigh
 from dpsynth.auditing.report import MethodAudit, Report
 from dpsynth.auditing.runs import Scores, Setup, View, draw
 from dpsynth.auditing.worlds import make_worlds
 from dpsynth.errors import InputError
+from dpsynth.exact import gdp_epsilon
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import MAX_EPSILON, Budget
 from dpsynth.privacy.conversion import renyi_order
@@ -204,14 +205,14 @@ def _audit_fits(
 
     first = run(setup, plan.runs, "runs")
     found = weigh(
-        setup, first, Claim.gaussian(claimed_mu(rho, first.selections)), run,
+        setup, first, TradeOff.gaussian(claimed_mu(rho, first.selections)), run,
         delta=plan.budget.delta, further=further() if plan.self_check else (),
     )  # fmt: skip
     hits = found.finding.hits
     return _method_audit(
         name, found, pair=pair, view=plan.view, rho=rho, selections=first.selections,
-        epsilon_bound=gdp_epsilon(hits.mu_bound(), plan.budget.delta),
-        certified=Claim(hit_rates=zcdp_profile(rho).hit_rates),
+        epsilon_bound=gdp_epsilon(hits.mu_bound(), plan.budget.delta, side="below"),
+        certified=TradeOff(hit_rates=zcdp_profile(rho).hit_rates),
     )  # fmt: skip
 
 
@@ -278,7 +279,7 @@ def _method_audit(
     rho: float,
     selections: float,
     epsilon_bound: float,
-    certified: Claim,
+    certified: TradeOff,
     training: SampledSteps | None = None,
 ) -> MethodAudit:
     hits = found.finding.hits

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from dpsynth.auditing.bound import Hits, choose_threshold, count_hits
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.claim import TradeOff
 from dpsynth.auditing.runs import Scores
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
@@ -65,7 +65,7 @@ class Canaries:
         """Return canaries of an honest training."""
         return cls(steps=steps, claimed=steps, order=order, max_rows=max_rows)
 
-    def claim(self) -> Claim:
+    def claim(self) -> TradeOff:
         """Return what is promised about all steps."""
         return _claim(self.claimed, self.order)
 
@@ -175,7 +175,7 @@ def _ratios(seen: Floats, steps: SampledSteps) -> Floats:
 
 
 @cache
-def _claim(steps: SampledSteps, order: float) -> Claim:
+def _claim(steps: SampledSteps, order: float) -> TradeOff:
     guarantee = Guarantee.of(
         [steps.event("training", order)],
         rho=steps.rho(order),
@@ -183,7 +183,7 @@ def _claim(steps: SampledSteps, order: float) -> Claim:
         fixed_plan=True,
         sampled=(steps, 0.0),
     )
-    return Claim(hit_rates=guarantee.hit_rates)
+    return TradeOff(hit_rates=guarantee.hit_rates)
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, say
 from dpsynth.evidence import evidence_schema, fields_table
-from dpsynth.reports.claims import Claim, claims, code_digest, digests
+from dpsynth.reports.claims import RegisteredClaim, claims, code_digest, digests
 from dpsynth.reports.text import sentence
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def show_claims(json: o.Json = False) -> None:
         say(f"{name} {digest}")
 
 
-def _tree(claim: Claim) -> dict[str, Any]:
+def _tree(claim: RegisteredClaim) -> dict[str, Any]:
     """Return a claim for machines, with the words of its sentences and the digest of its code."""
     return {
         **asdict(claim),

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.errors import InputError
+from dpsynth.exact import first
 from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.price import Price
 from dpsynth.pipeline.promise import lineage_epsilon
@@ -277,16 +278,8 @@ def _first(numbers: list[float], good: Callable[[float], bool]) -> float | None:
 
     The last number must be good, else there is none.
     """
-    if not numbers or not good(numbers[-1]):
-        return None
-    low, high = -1, len(numbers) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if good(numbers[middle]):
-            high = middle
-        else:
-            low = middle
-    return numbers[high]
+    found = first(0, len(numbers) - 1, lambda i: good(numbers[i])) if numbers else None
+    return None if found is None else numbers[found]
 
 
 def _unknown(plan: Plan) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dpsynth.errors import InputError, SelfTestError
+from dpsynth.exact import first
 from dpsynth.privacy.losses import threshold_delta
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 
@@ -60,16 +61,14 @@ def threshold_for(sigma: float, sensitivity: int, delta: float) -> int:
     """
     if not 0 < delta < 1:
         raise InputError("The delta of a discovery must lie in (0, 1).", where="delta")
+
+    def hides(threshold: int) -> bool:
+        return threshold_delta(sigma, threshold, sensitivity) <= delta
+
     low, high = sensitivity, sensitivity + 1
-    while threshold_delta(sigma, high, sensitivity) > delta:
+    while not hides(high):
         low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if threshold_delta(sigma, middle, sensitivity) > delta:
-            low = middle
-        else:
-            high = middle
-    return high
+    return first(low + 1, high, hides) or high
 
 
 def _checked(rho: float, sensitivity: float) -> float:

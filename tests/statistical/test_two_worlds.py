@@ -17,7 +17,7 @@ import pytest
 
 from dpsynth.auditing import Finding, Setup, View, make_worlds
 from dpsynth.auditing.bound import needed_runs, pilot_runs
-from dpsynth.auditing.claim import Claim, claimed_mu
+from dpsynth.auditing.claim import TradeOff, claimed_mu
 from dpsynth.auditing.judge import SAMPLES, judge
 from dpsynth.auditing.runs import Scores, draw
 from dpsynth.privacy import curator as curator_module
@@ -41,7 +41,7 @@ def setup(method: str, columns: int = 1, units: int = 1, rho: float = RHO) -> Se
 
 
 def found(what: Setup, claimed: float = MU, runs: int = RUNS) -> Finding:
-    return judge(what, draw(what, runs), Claim.gaussian(claimed), run)
+    return judge(what, draw(what, runs), TradeOff.gaussian(claimed), run)
 
 
 def halve(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,9 @@ def test_noise_at_half_its_scale_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 def test_one_sample_of_an_adaptive_method_catches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     halve(monkeypatch)
     scores = draw(setup("cliquetree", columns=2), RUNS)
-    finding = judge(setup("cliquetree", columns=2), scores, Claim.gaussian(MU), lambda *_: scores)
+    finding = judge(
+        setup("cliquetree", columns=2), scores, TradeOff.gaussian(MU), lambda *_: scores
+    )
     assert finding.refuted
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import attacked_tables
 import numpy as np
 import pytest
+from attacked_tables import DOMAIN, table
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
 from dpsynth.attacks.attribute import AttributeInference, classes_of
 from dpsynth.attacks.criteria import LabelTest
@@ -26,7 +28,6 @@ from dpsynth.errors import InputError
 from dpsynth.results import AttackVerdict, Disclosure, Status
 from dpsynth.schema.domain import Attribute, Domain
 
-DOMAIN = Domain.from_sizes({"a": 8, "b": 300, "c": 5, "d": 50, "e": 12}, ordered=["b", "d"])
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
@@ -41,21 +42,8 @@ ATTACKS: dict[str, Attack] = {
 ATTACKED = {"attribute_inference": 300, "rare_row_reconstruction": 49}  # the others: all 600
 
 
-def table(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    a = rng.integers(0, 8, n)
-    columns = [a, (30 * a + rng.integers(0, 60, n)) % 300, rng.integers(0, 5, n)]
-    columns += [np.minimum(49, rng.geometric(0.08, n)), (a + rng.integers(0, 4, n)) % 12]
-    return np.stack(columns, axis=1)
-
-
 def data(train: int = 900, holdout: int = 600, synthetic: int = 1200) -> AttackData:
-    return AttackData(
-        domain=DOMAIN,
-        train=table(train, 1),
-        holdout=table(holdout, 2),
-        synthetic=table(synthetic, 3),
-    )
+    return attacked_tables.data(train, holdout, synthetic)
 
 
 def constant(n: int) -> np.ndarray:

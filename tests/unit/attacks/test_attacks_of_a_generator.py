@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -62,9 +65,9 @@ def test_a_profile_runs_what_it_says() -> None:
     assert (quick[0].canaries, full[0].canaries) == (1000, 5000)
     assert quick[0].rows_per_unit == full[0].rows_per_unit == 2
     assert all(attack.claim is claim for attack in full)
-    game = full[1].game
+    game = full[1].shared.game
     assert (game.fitted, game.judged, game.targets, game.rows) == (200, 200, 20, 5000)
-    assert all(attack.game is game for attack in full[1:])
+    assert all(attack.shared is full[1].shared for attack in full[1:])
 
 
 def test_shadows_see_their_columns_alone_and_tell_how_far_they_are(monkeypatch) -> None:
@@ -118,6 +121,43 @@ def test_another_seed_asks_a_failed_generator_again() -> None:
         with pytest.raises(ValueError):
             attack.run(given, seed)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_suite_that_ends_keeps_no_table(monkeypatch, stopped: bool) -> None:
+    monkeypatch.setattr(shadow, "TREES", 2)
+    calls = []
+
+    def generate(rows: np.ndarray, seed: int) -> np.ndarray:
+        calls.append(seed)
+        return rows
+
+    def progress(text: str) -> None:
+        if stopped and "random targets" in text:
+            raise KeyboardInterrupt
+
+    game = ShadowGame(generate=generate, fitted=8, judged=8, targets=2)
+    chosen, given = shadow_attacks(game), data()
+    kept = weakref.ref(given.train)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt) if stopped else nullcontext():
+            attacks.run(given, profile="full", seed=1, attacks=chosen, progress=progress)
+    assert len(calls) == 2 * 16, "once for all attacks, and anew after the suite has closed them"
+    del given
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("sizes", [(7, 10), (10, 9), (4, 10)])
+def test_shadows_that_cannot_be_halved_are_refused(sizes: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="even numbers"):
+        ShadowGame(generate=blind, fitted=sizes[0], judged=sizes[1])
+
+
+@pytest.mark.parametrize("wrong", [{"targets": 0}, {"rows": 99}])
+def test_a_game_without_targets_or_rows_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one target"):
+        ShadowGame(generate=blind, **wrong)
 
 
 def test_without_a_generator_nothing_was_run_and_it_is_said() -> None:

@@ -11,9 +11,9 @@ from dpsynth.attacks.api import ALPHA, AttackData
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.roc import BAND, FEWEST, roc_curve
 from dpsynth.attacks.scores import membership_result
-from dpsynth.attacks.stats import clopper_pearson
 from scipy.stats import beta, norm
 
+from dpsynth.exact import clopper_pearson
 from dpsynth.results import FALSE_POSITIVE_RATES, AttackResult, Roc, plain
 
 MU = 0.5
@@ -127,6 +127,7 @@ def test_too_few_rows_give_a_reason_and_no_point(members: int, others: int) -> N
 class _Any:
     name: str = "any"
     title: str = "Any attack"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         raise NotImplementedError

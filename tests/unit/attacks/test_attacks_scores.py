@@ -20,6 +20,7 @@ from dpsynth.results import AttackResult, AttackVerdict, Status
 class Any:
     name: str = "any"
     title: str = "Any attack"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         raise NotImplementedError

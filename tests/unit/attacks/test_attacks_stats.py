@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -21,28 +20,6 @@ def test_fisher_equals_counting_all_splits() -> None:
 def test_fisher_equals_scipy() -> None:
     expected = scipy_stats.fisher_exact([[30, 70], [12, 88]], alternative="greater").pvalue
     assert stats.fisher_p(30, 100, 12, 100) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("hits", [0, 1, 7, 20])
-def test_the_interval_holds_the_estimate_and_stays_in_range(hits: int) -> None:
-    found = stats.clopper_pearson(hits, 20, 0.95)
-    assert 0.0 <= found.low <= hits / 20 <= found.high <= 1.0
-
-
-def test_clopper_pearson_covers_at_least_its_level_exactly() -> None:
-    n = 30
-    for p in (0.01, 0.2, 0.5):
-        covered = sum(
-            scipy_stats.binom.pmf(k, n, p)
-            for k in range(n + 1)
-            if (i := stats.clopper_pearson(k, n, 0.95)).low <= p <= i.high
-        )
-        assert covered >= 0.95
-
-
-def test_impossible_counts_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 hits in 2 trials"):
-        stats.clopper_pearson(3, 2)
 
 
 def test_auc_equals_brute_force_with_ties() -> None:
@@ -93,28 +70,6 @@ def test_ties_at_the_threshold_never_exceed_the_false_positive_rate() -> None:
     assert rate is not None
     assert rate.fpr <= 0.05
     assert rate.tpr == 0.0
-
-
-def test_epsilon_bound() -> None:
-    assert stats.epsilon_lower_bound(50, 1000, 50, 1000, delta=0.0) == 0.0
-    sharp = stats.epsilon_lower_bound(900, 1000, 10, 1000, delta=0.0)
-    assert 0 < sharp < math.log(90)
-    assert stats.epsilon_lower_bound(900, 1000, 10, 1000, delta=1.0) == 0.0
-    assert stats.epsilon_lower_bound(0, 0, 0, 0, delta=0.0) == 0.0
-
-
-def test_epsilon_bound_holds_for_randomised_response() -> None:
-    """Truth: epsilon 1. The bound may exceed it with probability 0.05; 20 of 100 has p < 1e-7."""
-    rng = np.random.default_rng(8)
-    keep = math.e / (1 + math.e)
-    broken = sum(
-        stats.epsilon_lower_bound(
-            rng.binomial(500, keep), 500, rng.binomial(500, 1 - keep), 500, delta=0.0
-        )
-        > 1.0
-        for _ in range(100)
-    )
-    assert broken < 20
 
 
 def test_holm() -> None:

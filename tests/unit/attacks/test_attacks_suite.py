@@ -5,38 +5,27 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import attacked_tables
 import numpy as np
 import pytest
+from attacked_tables import DOMAIN, table
 from dpsynth.attacks import suite
 from dpsynth.attacks.api import AttackData, inconclusive
 from dpsynth.attacks.copies import ExactCopies, row_numbers, smallest_excess
 from dpsynth.attacks.distance import DistanceRatio, DistanceShare, hub_sd, ratios
+from dpsynth.attacks.generators import Generator, generator_attacks
 from dpsynth.attacks.membership import ClosestDistance
 from dpsynth.attacks.stats import fisher_p
+from dpsynth.attacks.streams import Stream, rng_of
 
 from dpsynth import attacks
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, AttackVerdict, Disclosure, Status
 from dpsynth.schema.domain import Domain
 
-DOMAIN = Domain.from_sizes({"a": 8, "b": 300, "c": 5, "d": 50, "e": 12}, ordered=["b", "d"])
-
-
-def table(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    a = rng.integers(0, 8, n)
-    columns = [a, (30 * a + rng.integers(0, 60, n)) % 300, rng.integers(0, 5, n)]
-    columns += [np.minimum(49, rng.geometric(0.08, n)), (a + rng.integers(0, 4, n)) % 12]
-    return np.stack(columns, axis=1)
-
 
 def data(train: int = 1200, holdout: int = 300, synthetic: int = 1200) -> AttackData:
-    return AttackData(
-        domain=DOMAIN,
-        train=table(train, 1),
-        holdout=table(holdout, 2),
-        synthetic=table(synthetic, 3),
-    )
+    return attacked_tables.data(train, holdout, synthetic)
 
 
 def by_name(results: list[AttackResult]) -> dict[str, AttackResult]:
@@ -65,6 +54,26 @@ def test_names_are_the_ones_that_policies_use(quiet) -> None:
         "control_positive",
         "control_negative",
     ]
+
+
+def test_every_draw_has_a_stream_of_its_own() -> None:
+    first = {int(rng_of(7, stream).integers(2**62)) for stream in Stream}
+    first.add(int(np.random.default_rng(7).integers(2**62)))
+    assert len(first) == len(Stream) + 1
+    assert min(Stream) >= 100, "those below are left to callers"
+
+
+def test_all_rows_are_seen_by_those_that_count_in_every_profile() -> None:
+    every = (
+        *attacks.output_attacks(),
+        *generator_attacks(Generator(whole=None, part=None, columns=()), profile="full"),
+    )
+    assert {attack.name for attack in every if attack.all_rows} == {
+        "exact_copies",
+        "targeted_query_membership",
+        "singling_out_univariate",
+        "one_run_canaries",
+    }
 
 
 def test_every_result_is_complete_and_raw(quiet) -> None:
@@ -123,6 +132,7 @@ class _Seen:
     p_value: float
     p_of_claim: float | None
     title: str = "planted"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         details = {} if self.p_of_claim is None else {"p_of_claim": self.p_of_claim}
@@ -230,6 +240,7 @@ def test_the_detection_limit_is_the_first_excess_that_convicts() -> None:
 class Crashing:
     name: str = "crashing"
     title: str = "An attack that stops"
+    all_rows: bool = True
 
     def run(self, data: AttackData, seed: int) -> AttackResult:
         raise RuntimeError("cell CANARY-4711 is odd")

@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binom
 
 from dpsynth.auditing.bound import (
-    LEVEL,
+    ERROR,
     Hits,
     choose_threshold,
     count_hits,
@@ -18,10 +18,10 @@ from dpsynth.auditing.bound import (
     needed_runs,
     pilot_runs,
 )
-from dpsynth.auditing.claim import Claim
+from dpsynth.auditing.claim import TradeOff
 
 MU = 0.45
-CLAIM = Claim.gaussian(MU)
+CLAIM = TradeOff.gaussian(MU)
 
 
 def drawn(mu: float, alarm: float, runs: int, times: int, seed: int) -> list[Hits]:
@@ -38,7 +38,7 @@ def drawn(mu: float, alarm: float, runs: int, times: int, seed: int) -> list[Hit
 @pytest.mark.parametrize("runs", [100, 2000])
 def test_a_true_claim_is_refuted_in_one_of_a_hundred_at_most(alarm: float, runs: int) -> None:
     """400 samples on the edge of the claim, fixed seeds; 13 of them are .9999 of binomial(.01)."""
-    refuted = sum(h.p_value(CLAIM) <= LEVEL for h in drawn(0.45, alarm, runs, 400, seed=runs))
+    refuted = sum(h.p_value(CLAIM) <= ERROR for h in drawn(0.45, alarm, runs, 400, seed=runs))
     assert refuted <= 13
 
 
@@ -48,7 +48,7 @@ def test_the_p_value_is_the_largest_over_all_false_alarm_rates() -> None:
     few = binom.cdf(hits.false_alarms, hits.runs, rates)
     many = binom.sf(hits.hits - 1, hits.runs, ndtr(ndtri(rates) + 0.3))
     product = float((few * many).max())
-    assert hits.p_value(Claim.gaussian(0.3)) == pytest.approx(
+    assert hits.p_value(TradeOff.gaussian(0.3)) == pytest.approx(
         product * (1.0 - math.log(product)), rel=1e-4
     )
 
@@ -57,14 +57,14 @@ def test_the_bound_is_the_edge_of_what_is_refuted() -> None:
     hits = Hits(runs=19_500, false_alarms=8_000, hits=11_500)
     bound = hits.mu_bound()
     assert 0 < bound < hits.mu
-    assert hits.p_value(Claim.gaussian(bound)) <= LEVEL
-    assert hits.p_value(Claim.gaussian(bound + 1e-4)) > LEVEL
+    assert hits.p_value(TradeOff.gaussian(bound)) <= ERROR
+    assert hits.p_value(TradeOff.gaussian(bound + 1e-4)) > ERROR
 
 
 def test_it_is_tighter_than_two_separate_limits() -> None:
     hits = Hits(runs=19_500, false_alarms=8_000, hits=11_500)
-    low = beta.ppf(LEVEL / 2, hits.hits, hits.runs - hits.hits + 1)
-    high = beta.isf(LEVEL / 2, hits.false_alarms + 1, hits.runs - hits.false_alarms)
+    low = beta.ppf(ERROR / 2, hits.hits, hits.runs - hits.hits + 1)
+    high = beta.isf(ERROR / 2, hits.false_alarms + 1, hits.runs - hits.false_alarms)
     assert hits.mu_bound() > float(ndtri(low) - ndtri(high)) + 0.01
 
 
@@ -86,7 +86,7 @@ def test_worlds_that_are_far_apart_are_refuted_whatever_underflows() -> None:
         Hits(runs=3_800, false_alarms=79, hits=2_002),
         Hits(runs=20_000, false_alarms=0, hits=20_000),
     ):
-        assert found.p_value(Claim.gaussian(1.5)) <= 1e-12
+        assert found.p_value(TradeOff.gaussian(1.5)) <= 1e-12
         assert 1.8 < found.mu_bound() < found.mu
 
 
@@ -110,7 +110,7 @@ def test_the_detection_limit_is_what_simulation_finds() -> None:
     limit = detectable_mu(MU, runs, 0.8, 2)
     alarm = float(ndtr(-limit / 2))
     found = [
-        first.p_value(CLAIM) <= LEVEL and second.p_value(CLAIM) <= LEVEL
+        first.p_value(CLAIM) <= ERROR and second.p_value(CLAIM) <= ERROR
         for first, second in zip(
             drawn(limit, alarm, runs, 400, 1), drawn(limit, alarm, runs, 400, 2), strict=True
         )

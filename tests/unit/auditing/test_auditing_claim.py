@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from dp_accounting import get_epsilon_gaussian
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from dpsynth.auditing.claim import claimed_mu, discrete_mu, gdp_epsilon, hit_rates
+from dpsynth.auditing.claim import claimed_mu, discrete_mu, hit_rates
 
 
 def tails(sigma: float) -> np.ndarray:
@@ -57,14 +56,6 @@ def test_however_a_price_is_split_the_claim_covers_it() -> None:
         assert squares + math.pi * rho * share <= claimed_mu(rho, share) ** 2 * (1 + 1e-9) or (
             discrete_mu(1.0 / math.sqrt(2.0 * rho)) ** 2 > math.pi * rho
         )
-
-
-def test_epsilon_of_a_curve_is_that_of_the_gaussian_mechanism() -> None:
-    for mu, delta in ((0.2, 1e-2), (0.45, 1e-2), (1.0, 1e-6), (5.0, 1e-9)):
-        assert gdp_epsilon(mu, delta) == pytest.approx(
-            get_epsilon_gaussian(1 / mu, delta), abs=1e-6
-        )
-    assert gdp_epsilon(0.0, 1e-6) == gdp_epsilon(0.01, 0.1) == 0.0
 
 
 def test_hit_rates_are_those_of_a_shift() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dpsynth.auditing import MethodAudit, Plan, Setup, Verdict, View, suite
-from dpsynth.auditing.bound import LEVEL, choose_threshold, count_hits
-from dpsynth.auditing.claim import Claim, claimed_mu
+from dpsynth.auditing.bound import ERROR, choose_threshold, count_hits
+from dpsynth.auditing.claim import TradeOff, claimed_mu
 from dpsynth.auditing.judge import SAMPLES, judge
 from dpsynth.auditing.runs import Scores
 from dpsynth.auditing.suite import audit, audit_method
@@ -135,7 +135,7 @@ def test_what_was_refuted_once_by_chance_is_run_again() -> None:
 
     worlds = suite.make_worlds("lone", columns=1, seed=1)
     setup = Setup(synthesizer=make("independent", {}), worlds=worlds, rho=RHO)
-    finding = judge(setup, lucky, Claim.gaussian(MU), alike)
+    finding = judge(setup, lucky, TradeOff.gaussian(MU), alike)
     assert made == [300] and finding.samples == 2 and not finding.refuted
 
 
@@ -147,13 +147,13 @@ def test_a_mechanism_at_its_claim_is_refuted_once_at_times_and_twice_never() -> 
         without, with_unit = rng.normal(0.0, 1.0, (2, 800)) + np.array([[0.0], [MU]])
         threshold = choose_threshold(without[:50], with_unit[:50])
         if (
-            count_hits(without[50:400], with_unit[50:400], threshold).p_value(Claim.gaussian(MU))
-            <= LEVEL
+            count_hits(without[50:400], with_unit[50:400], threshold).p_value(TradeOff.gaussian(MU))
+            <= ERROR
         ):
             once += 1
             twice += (
-                count_hits(without[400:], with_unit[400:], threshold).p_value(Claim.gaussian(MU))
-                <= LEVEL
+                count_hits(without[400:], with_unit[400:], threshold).p_value(TradeOff.gaussian(MU))
+                <= ERROR
             )
     assert 0 < once <= 23
     assert twice == 0

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import sample_evidence as sample
-from dpsynth.attacks.canaries import OneRunCanaries
 from dpsynth.attacks.probe import UniqueCategory
-from dpsynth.attacks.shadow import ShadowGame, shadow_attacks
-from dpsynth.reports.attack_sections import attack_sections
+from dpsynth.attacks.sizes import TwoSizes
+from dpsynth.reports import attack_sections
+from dpsynth.reports.attack_sections import CONTROL
 from dpsynth.reports.attack_view import AttackedFile, AttackRun, StatedClaim
 from dpsynth.reports.document import attack_report_html
 from dpsynth.reports.pdf import render_pdf
@@ -54,7 +54,7 @@ def run(results: list[dict[str, Any]], claim: StatedClaim | None = None) -> Atta
 
 
 def sections(*results: dict[str, Any], ceiling: dict[float, float] = CEILING) -> dict[str, Any]:
-    return attack_sections(results, ceiling=ceiling, claim=say("roc.claim_release"))
+    return attack_sections.attack_sections(results, ceiling=ceiling, claim=say("roc.claim_release"))
 
 
 def membership(title: str = "Membership by some score", **more: Any) -> dict[str, Any]:
@@ -155,16 +155,35 @@ def test_the_caption_names_the_claim_or_that_there_is_none() -> None:
     assert "Hits at few false alarms" not in within
 
 
-def test_every_attack_of_the_program_says_what_its_attacker_knows() -> None:
+def every_attack() -> list[attacks.Attack]:
+    """Return all attacks of the program, also those that no suite runs."""
+
     def generate(rows: Any, seed: int) -> Any:
         raise NotImplementedError
 
-    every = [
+    generator = attacks.Generator(whole=generate, part=generate, columns=())
+    return [
         *attacks.output_attacks(),
-        *shadow_attacks(ShadowGame(generate=generate)),
-        OneRunCanaries(generate=generate),
+        *attacks.generator_attacks(generator, profile="full"),
         UniqueCategory(generate=generate),
+        TwoSizes(keep=generate),
     ]
+
+
+def test_what_reports_say_of_attacks_by_name_is_said_of_each_and_of_no_other() -> None:
+    names = {attack.name for attack in every_attack()}
+    assert len(names) == len(every_attack())
+    shadows = {name for name in names if name.startswith(attack_sections._SHADOW)}
+    assert len(shadows) == 4
+    assert set(attack_sections._KNOWLEDGE) == (names - shadows) | {attack_sections._SHADOW}
+    assert set(attack_sections._DIAGNOSTICS) < names
+    assert {n for n in names | attacks.CONTROLS if n.startswith(CONTROL)} == attacks.CONTROLS
+    for known in attack_sections._KNOWLEDGE.values():
+        assert plain(f"knowledge.{known}")
+
+
+def test_every_attack_of_the_program_says_what_its_attacker_knows() -> None:
+    every = every_attack()
     found = sections(*(not_run(a.name, a.title) for a in every))
     known = [str(text) for _, text in found["knowledge"]]
     assert plain("knowledge.unstated") not in known and len(set(known)) == len(known) == 8

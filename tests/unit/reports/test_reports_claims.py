@@ -19,7 +19,7 @@ import pytest
 import sample_evidence as sample
 import sample_unprotected as bare
 from dpsynth.reports import charts, claims, document, text, unprotected_view, views
-from dpsynth.reports.claims import Claim, code_digest, register_digest
+from dpsynth.reports.claims import RegisteredClaim, code_digest, register_digest
 
 from dpsynth.errors import SelfTestError
 from dpsynth.evidence import FIELDS, UNPROTECTED, PublicEvidence
@@ -123,7 +123,7 @@ def printed_fields() -> set[str]:
 # What the register says
 
 
-def problems(register: Iterable[Claim], labels: Iterable[str]) -> list[str]:
+def problems(register: Iterable[RegisteredClaim], labels: Iterable[str]) -> list[str]:
     """Return what is wrong with a register; nothing if it holds together."""
     register, labels, found = list(register), set(labels), []
     said = [key for claim in register for key in claim.sentences]
@@ -182,16 +182,16 @@ def test_every_sentence_printed_on_a_certificate_is_registered() -> None:
     assert len(claims.claims()) > 20 and len(printed_keys()) > 90 and len(printed_fields()) > 6
 
 
-def _without(key: str) -> list[Claim]:
+def _without(key: str) -> list[RegisteredClaim]:
     return [
-        Claim(**{**vars(c), "sentences": tuple(s for s in c.sentences if s != key)})
+        RegisteredClaim(**{**vars(c), "sentences": tuple(s for s in c.sentences if s != key)})
         for c in claims.claims()
     ]
 
 
-def _spoilt(**change: tuple[str, ...] | str) -> list[Claim]:
+def _spoilt(**change: tuple[str, ...] | str) -> list[RegisteredClaim]:
     first, *others = claims.claims()
-    return [Claim(**{**vars(first), **change}), *others]
+    return [RegisteredClaim(**{**vars(first), **change}), *others]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,9 @@ def _spoilt(**change: tuple[str, ...] | str) -> list[Claim]:
         (_spoilt(because="it is so"), "needs fields, code and tests, or a reason"),
     ],
 )
-def test_a_planted_fault_of_the_register_is_found(register: list[Claim], found: str) -> None:
+def test_a_planted_fault_of_the_register_is_found(
+    register: list[RegisteredClaim], found: str
+) -> None:
     assert any(found in problem for problem in problems(register, claims.labels()))
 
 
