@@ -137,6 +137,7 @@ class MethodAudit:
         reason: Why, in a sentence.
         seconds: Wall time.
         training: The steps of the trainer; None of methods that do not train.
+        candidates: Names of the methods that it tries, where it chooses one.
     """
 
     method: str
@@ -153,6 +154,7 @@ class MethodAudit:
     reason: str
     seconds: float
     training: SampledSteps | None = None
+    candidates: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; rho is a decimal string."""
@@ -162,6 +164,7 @@ class MethodAudit:
             "view": self.view.value,
             "rho": decimal_string(self.rho),
             "selections_share": self.selections,
+            "candidates": list(self.candidates),
             "training": None if self.training is None else self.training.to_json(),
             "verdict": self.verdict.value,
             "reason": self.reason,

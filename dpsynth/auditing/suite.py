@@ -147,7 +147,8 @@ def audit_method(
         found = _audit_trainer(plan, name, synthesizer, pool, tell)
     else:
         found = _audit_fits(plan, name, synthesizer, pool, tell)
-    return replace(found, seconds=time.monotonic() - start)
+    names = tuple(candidate["name"] for candidate in synthesizer.options().get("candidates", ()))
+    return replace(found, candidates=names, seconds=time.monotonic() - start)
 
 
 def _check(plan: Plan, name: str, synthesizer: Synthesizer) -> None:

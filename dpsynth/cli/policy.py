@@ -108,7 +108,7 @@ def explain(
         settings = settings.checked(protected=registry.find(settings.synthesizer).protected)
     unmet = unsupported(loaded)
     if settings is not None:
-        budget, total, audit = declared_of(loaded, settings)
+        budget, total, audit = declared_of(loaded, settings, max_rows=settings.max_rows_per_unit)
         unmet = refusals(
             loaded, settings, budget=budget, total=total, audit=audit, now=datetime.now(UTC)
         )

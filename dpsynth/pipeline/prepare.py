@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
@@ -67,11 +68,11 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
             fix="A person must declare each column and set `status: declared`.",
         )
     policy = load_policy(settings.policy)
-    budget, total, audit = declared_of(policy, settings)
+    unit = _unit(settings, dictionary)
+    budget, total, audit = declared_of(policy, settings, max_rows=unit.max_rows)
     now = datetime.now(UTC)
     policy.refuse(refusals(policy, settings, budget=budget, total=total, audit=audit, now=now))
     waivers = waivers_of(policy, settings, now)
-    unit = _unit(settings, dictionary)
     if source is None:
         if settings.source is None:
             raise InputError("is not given.", where="data.source (--data)")
@@ -131,11 +132,16 @@ def prepare(settings: ReleaseSettings, *, source: Source | None = None) -> Plan:
 
 
 def declared_of(
-    policy: Policy, settings: ReleaseSettings
+    policy: Policy, settings: ReleaseSettings, *, max_rows: int | None
 ) -> tuple[Budget | None, Budget, AuditFact]:
     """Return budget, cap of a new lineage, and what a mechanism audit says, as declared.
 
     There is no budget where the method has no guarantee.
+
+    Args:
+        policy: Its policy.
+        settings: What was declared.
+        max_rows: Rows that are kept of a unit; None where that is not declared yet.
 
     Raises:
         InputError: One of them is missing or malformed, or an audit is named where nothing is
@@ -155,15 +161,24 @@ def declared_of(
             total.epsilon if settings.total_epsilon is None else settings.total_epsilon,
             total.delta if settings.total_delta is None else settings.total_delta,
         ),
-        _audit(settings),
+        _audit(settings, max_rows),
     )
 
 
-def _audit(settings: ReleaseSettings) -> AuditFact:
+def _audit(settings: ReleaseSettings, max_rows: int | None) -> AuditFact:
     """Return what an audit of the mechanism says, or why none is part of the release."""
-    if settings.audit is not None:
-        return read_audit(settings.audit, settings.synthesizer)
-    return NO_AUDIT
+    if settings.audit is None:
+        return NO_AUDIT
+    tried: Sequence[Mapping[str, Any]] = ()
+    if "candidates" in registry.find(settings.synthesizer).options:
+        made = registry.make(settings.synthesizer, dict(settings.options))
+        tried = made.options()["candidates"]
+    return read_audit(
+        settings.audit,
+        settings.synthesizer,
+        candidates=[candidate["name"] for candidate in tried],
+        max_rows=max_rows,
+    )
 
 
 def synthesizer_for(settings: ReleaseSettings, dictionary: Dictionary, codec: Codec) -> Synthesizer:
