@@ -11,10 +11,11 @@ from dataclasses import fields
 from functools import partial
 
 from dpsynth.synth.adapters.aim import AimCoreSynthesizer
+from dpsynth.synth.adapters.extra import PROGRAM, READ
 from dpsynth.synth.adapters.unbounded import UnboundedSynthesizer
 from dpsynth.synth.method import Method
 
-_SN = "smartnoise-synth 1.0.8"
+_SN = f"{PROGRAM} {READ}"
 _EXACT = (
     f"{_SN} uses the exact number of rows, which is private under adding or removing one person, "
     "without noise and without a charge (read in its source)."

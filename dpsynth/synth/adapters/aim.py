@@ -136,6 +136,7 @@ class AimCoreSynthesizer:
         return 2 * len(domain) if self.rounds is None else self.rounds
 
     def _check(self, domain: Domain, rho: float) -> None:
+        installed_version()
         check_domain(domain, rho, self.label)
         where = f"synthesizer {self.name}"
         if len(domain) < 2:

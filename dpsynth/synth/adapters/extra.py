@@ -17,27 +17,37 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from dpsynth.errors import MissingExtraError
+from dpsynth.errors import InputError, MissingExtraError
 from dpsynth.schema.domain import Domain
 
 PROGRAM = "smartnoise-synth"
+#: The version whose source was read: its price, and what is said of it, hold for no other.
+READ = "1.0.8"
 _MERSENNE_WORDS = 624  # the whole state of the generator
 
 
 def installed_version() -> str:
-    """Return the version of smartnoise-synth.
+    """Return the version of smartnoise-synth, which is the one that was read.
 
     Raises:
         MissingExtraError: It is not installed.
+        InputError: Another version is.
     """
     try:
-        return version(PROGRAM)
+        found = version(PROGRAM)
     except PackageNotFoundError:
         raise MissingExtraError(
             f"needs the package {PROGRAM}.",
             where="synthesizer",
             fix="Install it with: pip install 'dpsynth[smartnoise]'.",
         ) from None
+    if found != READ:
+        raise InputError(
+            f"knows {PROGRAM} {READ} and not {found}: what it costs was read in its source.",
+            where="synthesizer",
+            fix=f"Install {PROGRAM}=={READ}.",
+        )
+    return found
 
 
 def column_names(domain: Domain) -> list[str]:

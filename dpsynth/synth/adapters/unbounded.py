@@ -126,6 +126,7 @@ class UnboundedSynthesizer:
         )
 
     def _check(self, domain: Domain) -> None:
+        installed_version()
         where = f"synthesizer {self.name}"
         if len(domain) < 2:
             raise InputError("needs two columns or more.", where=where)

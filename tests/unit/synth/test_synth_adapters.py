@@ -78,6 +78,15 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         extra.installed_version()
 
 
+@pytest.mark.parametrize("name", ["smartnoise:aim", "smartnoise:mst"])
+def test_another_version_than_the_one_that_was_read_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extra, "version", lambda _: "1.0.9")
+    with pytest.raises(InputError, match=r"1\.0\.8 and not 1\.0\.9"):
+        registry.make(name, {}).plan(Domain.from_sizes({"a": 3, "b": 4}), 0.1)
+
+
 def test_a_seed_that_a_notebook_chose_is_gone() -> None:
     drawn = []
     for _ in range(2):
