@@ -40,8 +40,7 @@ def unique_texts(
     """
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     for chunk in chunks:
-        if pa.types.is_dictionary(chunk.type):
-            chunk = chunk.dictionary_decode()
+        chunk = _plain(chunk)
         if pa.types.is_floating(chunk.type):
             chunk = pc.if_else(pc.is_nan(chunk), pa.scalar(None, type=chunk.type), chunk)
         if pa.types.is_null(chunk.type):
@@ -72,8 +71,7 @@ def unique_bytes(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArr
     places: dict[bytes, int] = {}
     parts = [np.zeros(0, dtype=np.int64)]
     for chunk in chunks:
-        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
-        raw = bytes_of(plain)
+        raw = bytes_of(_plain(chunk))
         if pa.types.is_large_binary(raw.type):
             coded = raw.dictionary_encode()
             texts, at = coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy()
@@ -88,6 +86,32 @@ def unique_bytes(column: pa.ChunkedArray | pa.Array) -> tuple[list[bytes], NDArr
             seen = [places.setdefault(t, len(places)) if t else -1 for t in stripped]
             parts.append(np.array([*seen, -1], dtype=np.int64)[at])
     return list(places), np.concatenate(parts)
+
+
+def is_readable(kind: pa.DataType) -> bool:
+    """Return whether columns of an Arrow type can be read; tried on a column without rows.
+
+    To be asked before a table is opened: whether a type can be read is public.
+    """
+    try:
+        empty = pa.array([], type=kind)
+        unique_bytes(empty)
+        for form in (None, "%Y"):
+            list(unique_texts(empty, date_format=form, truth=("true", "false")))
+    except (pa.ArrowException, InputError):
+        return False
+    return not pa.types.is_nested(kind)
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    """Return an array without a dictionary, and without a type that was built on another."""
+    while True:
+        if isinstance(values.type, pa.BaseExtensionType):
+            values = values.storage
+        elif pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        else:
+            return values
 
 
 def _stripped(text: bytes) -> bytes:

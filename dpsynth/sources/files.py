@@ -20,11 +20,14 @@ import pyarrow.parquet as pa_parquet
 
 from dpsynth.errors import InputError
 from dpsynth.schema.dictionary import Dictionary
+from dpsynth.schema.texts import is_readable
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 _HEADER_LIMIT = 1 << 20
 _BLOCK = 16 << 20
+_LARGEST_BLOCK = 2**31 - 1
+_MOST_GROWTH = 3  # bytes of UTF-8 that one byte of another encoding may become
 _UTF8 = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or zip archive",
@@ -92,7 +95,7 @@ class FileSource:
             Names of columns that the file has and the dictionary does not; they are ignored.
 
         Raises:
-            InputError: A declared column is absent, or has a nested type.
+            InputError: A declared column is absent, or has a type that cannot be read.
         """
         names = self.columns()
         absent = [name for name in dictionary.names if name not in names]
@@ -107,9 +110,10 @@ class FileSource:
         if self.format == "parquet":
             schema = self._parquet_schema()
             for name in dictionary.names:
-                if pa.types.is_nested(schema.field(name).type):
+                if not is_readable(schema.field(name).type):
                     raise self._error(
-                        f"the column {name!r} holds lists or records.",
+                        f"the column {name!r} has a type that is not supported (a list, a record "
+                        "or the like).",
                         "Store it as text, numbers or days.",
                     )
         return tuple(name for name in names if name not in dictionary.names)
@@ -224,6 +228,17 @@ class FileSource:
     def _read_csv(self, present: Sequence[str], names: Sequence[str]) -> tuple[pa.Table, int]:
         if self._has_one_line():  # pyarrow refuses a header without a line end
             return pa.table({name: pa.array([], type=pa.binary()) for name in names}), 0
+        try:
+            return self._parse_csv(present, names, _BLOCK)
+        except pa.ArrowInvalid:
+            # Among other reasons, because a row is longer than two blocks.
+            whole = min(_MOST_GROWTH * self.path.stat().st_size + _BLOCK, _LARGEST_BLOCK)
+            return self._parse_csv(present, names, whole)
+
+    def _parse_csv(
+        self, present: Sequence[str], names: Sequence[str], block: int
+    ) -> tuple[pa.Table, int]:
+        """Read columns in blocks of so many bytes; no row may be longer than two of them."""
         skipped: list[None] = []
 
         def skip(_: pa_csv.InvalidRow) -> str:
@@ -234,7 +249,7 @@ class FileSource:
             table = pa_csv.read_csv(
                 binary if self.encoding.lower() in _UTF8 else _Recoded(binary, self.encoding),
                 read_options=pa_csv.ReadOptions(
-                    column_names=list(present), skip_rows_after_names=1, block_size=_BLOCK
+                    column_names=list(present), skip_rows_after_names=1, block_size=block
                 ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=self.delimiter,

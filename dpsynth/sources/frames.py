@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dpsynth.errors import InputError
 from dpsynth.schema.dictionary import Dictionary
+from dpsynth.schema.texts import is_readable
 from dpsynth.sources.files import RawColumns
 
 
@@ -51,7 +52,7 @@ class FrameSource:
         """Check that every declared column is there; return the names of the others.
 
         Raises:
-            InputError: A declared column is absent, or has a nested type.
+            InputError: A declared column is absent, or has a type that cannot be read.
         """
         absent = [name for name in dictionary.names if name not in self.columns()]
         if absent:
@@ -61,9 +62,10 @@ class FrameSource:
                 fix="Names must agree letter by letter.",
             )
         for name in dictionary.names:
-            if pa.types.is_nested(self._table.schema.field(name).type):
+            if not is_readable(self._table.schema.field(name).type):
                 raise InputError(
-                    f"the column {name!r} holds lists or records.",
+                    f"the column {name!r} has a type that is not supported (a list, a record or "
+                    "the like).",
                     where="frame",
                     fix="Store it as text, numbers or days.",
                 )

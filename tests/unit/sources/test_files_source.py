@@ -173,7 +173,7 @@ def test_parquet(tmp_path: Path) -> None:
     raw = source.read(["n", "a.b", "d"])
     assert raw.columns["a.b"].to_pylist() == ["x", None]
     assert raw.columns["n"].to_pylist() == [1, 2]
-    with pytest.raises(InputError, match="'l' holds lists"):
+    with pytest.raises(InputError, match="'l' has a type that is not supported"):
         source.check_against(dictionary("l"))
     content = bytearray(path.read_bytes())
     content[20:60] = b"\xff" * 40
