@@ -25,7 +25,7 @@ from dpsynth.pipeline.examine import (
     read_coded,
 )
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.results import AttackResult, AttackVerdict, Result, Status
+from dpsynth.results import AttackProfile, AttackResult, AttackVerdict, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
@@ -96,7 +96,7 @@ def attack(
     dictionary: _Dictionary,
     profile: Annotated[
         str, typer.Option("--profile", help="quick (at most 10,000 members) or full (all rows).")
-    ] = "quick",
+    ] = AttackProfile.QUICK.value,
     epsilon: Annotated[
         float | None,
         typer.Option("--claimed-epsilon", help="What the supplier claims, to be refuted."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.results import AttackProfile, SignerRole, words_of
 from dpsynth.signing.keys import SCHEME
 from dpsynth.yamlfile import read_yaml
 
@@ -100,7 +101,7 @@ class ReleaseSettings:
     rows: int | None = None
     format: str | None = None
     holdout: float = 0.2
-    attacks: str = "quick"
+    attacks: str = AttackProfile.QUICK.value
     audit: Path | None = None
     policy: str = "default"
     waivers: tuple[Path, ...] = ()
@@ -114,7 +115,7 @@ class ReleaseSettings:
     level: str | None = None
     certificates: Sequence[Path] = ()
     crls: Sequence[Path] = ()
-    roles: Sequence[str] = ("issuer",)
+    roles: Sequence[str] = (SignerRole.ISSUER.value,)
     paper: str = "a4"
 
     def override(self, **changes: Any) -> ReleaseSettings:
@@ -190,7 +191,7 @@ class ReleaseSettings:
         ):
             if not (share == 0.0 or 0.001 <= share <= 0.3):
                 raise InputError("must be 0 or lie in [0.001, 0.3].", where=label)
-        if self.attacks not in {"quick", "full", "off"}:
+        if self.attacks not in words_of(AttackProfile):
             raise InputError("must be quick, full or off.", where="attacks")
         if self.format not in {None, "csv", "parquet"}:
             raise InputError("must be csv or parquet.", where="output.format")
@@ -304,7 +305,8 @@ def _share(section: Mapping[str, Any], key: str) -> float | None:
 
 def _profile(tree: Mapping[str, Any]) -> str | None:
     """YAML reads a bare `off` as False."""
-    return "off" if tree.get("attacks") is False else _word(tree, "attacks")
+    off = tree.get("attacks") is False
+    return AttackProfile.OFF.value if off else _word(tree, "attacks")
 
 
 def _policy(path: Path, tree: Mapping[str, Any]) -> str | None:
