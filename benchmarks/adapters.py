@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,7 @@ from numpy.typing import NDArray
 
 from benchmarks import coded
 from benchmarks.targets import small_table
+from benchmarks.threads import one_thread
 from dpsynth import attacks
 from dpsynth.privacy.accountant import epsilon
 from dpsynth.privacy.curator import Curator
@@ -74,8 +74,7 @@ def run(*, data: Path, parts: Sequence[str], methods: Sequence[str]) -> int:
         parts: Which of `PARTS`.
         methods: Which programs.
     """
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     warnings.simplefilter("ignore")
     benchmark = coded.load(data, "adult")
     if benchmark is None:

@@ -11,7 +11,6 @@ environment of its own and is called as its documentation says. Its inference at
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from dpsynth.attacks.singling_out import Around, SinglingOutMultivariate, Singli
 from numpy.typing import NDArray
 
 from benchmarks import peers
+from benchmarks.threads import one_thread
 from dpsynth.pipeline.examine import read_coded
 from dpsynth.results import AttackResult
 from dpsynth.schema.codec import Codec
@@ -98,8 +98,7 @@ _PEER = peers.Peer(
 
 def run(*, data: Path, attacks: int, seed: int, with_peers: bool) -> int:
     """Print the tables; returns the exit code (0 also where the data are absent)."""
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     fresh = load(data, seed)
     if fresh is None:
         print("skipped: the table adult and its dictionary are not there.")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.forecast import Case, real
+from benchmarks.threads import one_thread
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
@@ -76,8 +76,7 @@ def _case(data: Path, name: str) -> Case | None:
 
 def _apart(data: Path, name: str, method: str, epsilon: float, delta: float) -> list[str]:
     """Run one method in a fresh process."""
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, data, name, method, epsilon, delta))

@@ -13,7 +13,6 @@ between embeddings of its own.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from benchmarks import coded, peers
 from benchmarks.attacks import frame
 from benchmarks.own import own_generator
+from benchmarks.threads import one_thread
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.domain import Domain
 
@@ -122,8 +122,7 @@ def run(*, data: Path, with_peers: bool, slow_rows: int, out: Path | None) -> in
         slow_rows: Rows for SDMetrics.
         out: File for the figures as JSON, or None.
     """
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     benchmark = coded.load(data, "adult")
     if benchmark is None:
         print("skipped: the table adult, or bench/score.py beside it, is not there.")

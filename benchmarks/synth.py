@@ -9,7 +9,6 @@ has no seed, so two runs of this command differ by a few units of the last digit
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import coded, peers
+from benchmarks.threads import one_thread
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import renyi_order
@@ -130,8 +130,7 @@ def _apart(
     data: Path, table: str, rows: int | None, method: str, seeds: int, rho: float, order: float
 ) -> Outcome:
     """Run one method in a fresh process."""
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(

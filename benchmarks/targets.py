@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from benchmarks import coded, peers
 from benchmarks.own import own_generator
+from benchmarks.threads import one_thread
 from dpsynth import attacks
 from dpsynth.auditing import Plan, Verdict, audit
 from dpsynth.privacy import curator as curator_module
@@ -122,8 +123,7 @@ def run(*, data: Path, parts: Sequence[str], out: Path | None) -> int:
         parts: Which of `PARTS`.
         out: File for the figures as JSON, or None.
     """
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
+    one_thread()
     benchmark = coded.load(data, "adult")
     if benchmark is None:
         print("skipped: the table adult, or bench/score.py beside it, is not there.")

@@ -39,6 +39,49 @@ class Status(StrEnum):
     NOT_RUN = "not_run"
 
 
+class AttackProfile(StrEnum):
+    """Which attacks a release runs."""
+
+    QUICK = "quick"
+    FULL = "full"
+    OFF = "off"
+
+
+class AssuranceClass(StrEnum):
+    """On what ground the privacy loss of a method holds."""
+
+    A = "A"  #: measurements of dpsynth, with an audit on neighbouring inputs
+    B = "B"  #: argued in writing
+    N = "N"  #: no guarantee
+
+
+class SignerRole(StrEnum):
+    """A part that somebody signs a document in."""
+
+    ISSUER = "issuer"
+    EXPERT = "expert"
+    DPO = "dpo"
+
+    @property
+    def field(self) -> str:
+        """Name of the signature field."""
+        return {"issuer": "Issuer", "expert": "Expert", "dpo": "DPO"}[self.value]
+
+    @property
+    def words(self) -> str:
+        """The role in words."""
+        return "data protection officer" if self is SignerRole.DPO else self.value
+
+
+def words_of(kind: type[StrEnum]) -> tuple[str, ...]:
+    """Return the words of a list of choices, in its order, as plain text.
+
+    >>> words_of(AttackProfile)
+    ('quick', 'full', 'off')
+    """
+    return tuple(member.value for member in kind)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     """A confidence interval [low, high] at a stated level, for example 0.95."""

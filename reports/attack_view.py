@@ -16,6 +16,8 @@ from dpsynth.reports.attack_sections import attack_sections
 from dpsynth.reports.text import say
 from markupsafe import Markup
 
+from dpsynth.results import AttackVerdict
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttackedFile:
@@ -83,9 +85,9 @@ def attack_report(run: AttackRun) -> dict[str, Any]:
     )
     findings = [*sections["attacks"], *sections["diagnostics"]]
     verdicts = [r["verdict"] for r in findings]
-    leaks = [r["title"] for r in findings if r["verdict"] == "leak found"]
-    quiet = verdicts.count("no leak detected by this test")
-    within = verdicts.count("seen, within the claim")
+    leaks = [r["title"] for r in findings if r["verdict"] == AttackVerdict.LEAK_FOUND.value]
+    quiet = verdicts.count(AttackVerdict.NO_LEAK_DETECTED.value)
+    within = verdicts.count(AttackVerdict.WITHIN_CLAIM.value)
     other = len(findings) - len(leaks) - quiet - within
     if leaks:
         stamp, text = "leak", say("attacked.leak_text", n=len(leaks), list="; ".join(leaks))

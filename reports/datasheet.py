@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dpsynth.reports.markdown import bullets, literal
+from dpsynth.reports.markdown import bullets, column_row, literal
 
 from dpsynth.evidence import PublicEvidence
 
@@ -82,16 +82,8 @@ def datasheet_markdown(evidence: PublicEvidence) -> str:
         widths=_widths(evidence["fitness.intervals"]),
         poor_uses=bullets([literal(use) for use in evidence["fitness.poor_uses"]]),
         constraints=_constraints(evidence["fitness.constraints"]),
-        table="\n".join(_row(column) for column in evidence["data.columns"]),
+        table="\n".join(column_row(column) for column in evidence["data.columns"]),
     )
-
-
-def _row(column: dict[str, Any]) -> str:
-    treatment = str(column["treatment"]).replace("_", " ")
-    if column["reason"]:
-        treatment = f"{treatment}: {column['reason']}"
-    cells = (column["name"], column["kind"], column["domain"], treatment)
-    return "| " + " | ".join(literal(cell) for cell in cells) + " |"
 
 
 def _constraints(constraints: Sequence[Mapping[str, Any]]) -> str:

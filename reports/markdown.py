@@ -7,6 +7,10 @@ inside Markdown or a forge would read is escaped, invisible characters are named
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from dpsynth.reports.text import word
 
 LIMIT = 300  #: characters of one untrusted text that are ever printed
 _SIGNS = frozenset("`*_[]<>#|$&~@")
@@ -28,6 +32,15 @@ def literal(text: object, limit: int = LIMIT) -> str:
 def bullets(texts: list[str]) -> str:
     """Return a list, one line an item; the items are Markdown already."""
     return "\n".join(f"- {text}" for text in texts)
+
+
+def column_row(column: Mapping[str, Any]) -> str:
+    """Return the row of a column: name, kind, domain, and how it was treated, with the reason."""
+    treatment = word("treatment", str(column["treatment"]))
+    if column["reason"]:
+        treatment = f"{treatment}: {column['reason']}"
+    cells = (column["name"], column["kind"], column["domain"], treatment)
+    return "| " + " | ".join(literal(cell) for cell in cells) + " |"
 
 
 def _escaped(sign: str) -> str:

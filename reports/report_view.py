@@ -18,6 +18,7 @@ from dpsynth.reports.views import UNIT_LIMIT, identity, names, shared, terms
 from markupsafe import Markup
 
 from dpsynth.evidence import ReleaseEvidence
+from dpsynth.results import AttackVerdict
 
 CALLS_SHOWN = 24  #: calls of one stage that are printed
 ENTRIES_SHOWN = 30  #: ledger entries that are printed
@@ -91,7 +92,11 @@ def _summary(e: ReleaseEvidence) -> list[tuple[Markup, str, str | Markup]]:
     verdicts = [r["verdict"] for r in results]
     leaks, quiet, within = (
         verdicts.count(v)
-        for v in ("leak found", "no leak detected by this test", "seen, within the claim")
+        for v in (
+            AttackVerdict.LEAK_FOUND.value,
+            AttackVerdict.NO_LEAK_DETECTED.value,
+            AttackVerdict.WITHIN_CLAIM.value,
+        )
     )
     checks = e["synthesizer.self_test"]
     passed = sum(bool(c["passed"]) for c in checks)

@@ -5,12 +5,11 @@ Never true here: an epsilon, a delta, a rho, a curve, or a sentence from which o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dpsynth.reports import charts
-from dpsynth.reports.markdown import bullets, literal
-from dpsynth.reports.text import plain, printable, say, word
+from dpsynth.reports.markdown import bullets, column_row, literal
+from dpsynth.reports.text import plain, printable, say
 from dpsynth.reports.views import (
     Evidence,
     Pairs,
@@ -104,14 +103,8 @@ def unprotected_datasheet(evidence: PublicEvidence) -> str:
         max_rows=evidence["unprotected.max_rows_per_unit"],
         unit=literal(evidence["unprotected.unit"]),
         poor_uses=bullets([literal(use) for use in evidence["fitness.poor_uses"]]),
-        table="\n".join(_row(column) for column in evidence["data.columns"]),
+        table="\n".join(column_row(column) for column in evidence["data.columns"]),
     )
-
-
-def _row(column: Mapping[str, Any]) -> str:
-    treatment = word("treatment", column["treatment"])
-    cells = (column["name"], column["kind"], column["domain"], treatment)
-    return "| " + " | ".join(literal(cell) for cell in cells) + " |"
 
 
 def _attacked(e: Evidence) -> Markup:

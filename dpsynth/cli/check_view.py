@@ -32,10 +32,9 @@ def as_json(
     """Return what a machine reads: the keys of docs/planning.md."""
     return {
         "affordable": standing.fits,
-        "rho": plan.price.rho,
-        "remaining_rho": float_down(standing.remaining_rho),
+        "rho": decimal_string(plan.price.rho),
+        "remaining_rho": decimal_string(float_down(standing.remaining_rho)),
         "lineage_is_new": not standing.known,
-        "stages": [{"stage": s.stage, "rho": s.rho} for s in plan.stages],
         "columns": [
             {"name": t.column, "treatment": t.treatment, "reason": t.reason}
             for t in plan.treatments

@@ -15,6 +15,7 @@ from dpsynth.attacks import CONTROLS, PROFILES, Claim
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, prompt, say, show_table, steps
 from dpsynth.errors import InputError
+from dpsynth.newfile import new_bytes
 from dpsynth.pipeline.attacked import attack_run, write_attack_report
 from dpsynth.pipeline.examine import (
     Tables,
@@ -24,7 +25,7 @@ from dpsynth.pipeline.examine import (
     read_coded,
 )
 from dpsynth.pipeline.prepare import load_release_signer
-from dpsynth.results import AttackResult, AttackVerdict, Result, Status
+from dpsynth.results import AttackProfile, AttackResult, AttackVerdict, Result, Status
 from dpsynth.schema.codec import Codec
 from dpsynth.schema.dictionary import Dictionary, load_dictionary
 from dpsynth.schema.draft import draft_dictionary
@@ -62,10 +63,8 @@ def init(
     text = draft_dictionary(
         columns, title=data.stem, file_name=data.name, delimiter=delimiter, encoding=encoding
     )
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be written ({type(error).__name__}).", where=str(out)) from None
+    with new_bytes(out) as file:
+        file.write(text.encode())
     if json:
         emit_json({"dictionary": str(out), "columns": list(columns)})
         return
@@ -97,7 +96,7 @@ def attack(
     dictionary: _Dictionary,
     profile: Annotated[
         str, typer.Option("--profile", help="quick (at most 10,000 members) or full (all rows).")
-    ] = "quick",
+    ] = AttackProfile.QUICK.value,
     epsilon: Annotated[
         float | None,
         typer.Option("--claimed-epsilon", help="What the supplier claims, to be refuted."),
@@ -154,6 +153,7 @@ def attack(
     else:
         _show(results)
         say("An attack can only refute a claim; none of these results is evidence of privacy.")
+        say(f"Seed: {chosen}")
         if report is not None:
             say(f"Wrote the report, for inside only: {report}")
     if code := _exit_code(results):
@@ -170,14 +170,17 @@ def evaluate(
 ) -> None:
     """Measure fidelity and utility of any generator's output. Raw results: keep them inside."""
     described, codec, tables = _read(train, holdout, synthetic, dictionary)
+    chosen = _seed(seed)
     with steps(quiet=json) as progress:
-        measured = measure_tables(codec, described, tables, seed=_seed(seed), progress=progress)
+        measured = measure_tables(codec, described, tables, seed=chosen, progress=progress)
     groups = group_rows(codec, measured.groups)
+    results = [asdict(r) for r in measured.results]
     if json:
-        emit_json({"results": [asdict(r) for r in measured.results], "groups": groups})
+        emit_json({"seed": chosen, "results": results, "groups": groups})
         return
     _show(measured.results)
     _show_groups(groups)
+    say(f"Seed: {chosen}")
 
 
 def _exit_code(results: Sequence[AttackResult]) -> int:
@@ -211,7 +214,8 @@ def _read(
 
 
 def _seed(given: int | None) -> int:
-    return secrets.randbits(63) if given is None else given
+    # No more bits than a double keeps: a seed that was told must be read back whole.
+    return secrets.randbits(53) if given is None else given
 
 
 def _show(results: Sequence[Result]) -> None:

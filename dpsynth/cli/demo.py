@@ -17,6 +17,7 @@ from dpsynth.cli.console import emit_json, say
 from dpsynth.cli.release import execute, say_outcome, summary
 from dpsynth.cli.trust import say_report
 from dpsynth.errors import InputError, MissingExtraError
+from dpsynth.newfile import new_file
 from dpsynth.pipeline import load_settings
 from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey
 from dpsynth.signing.keys import init_trial_authority, load_roots
@@ -37,8 +38,8 @@ def demo(
         (out / name).write_text(content, encoding="utf-8")
     passphrase = secrets.token_urlsafe(24)
     secret = out / "passphrase"
-    secret.touch(mode=0o600)
-    secret.write_text(passphrase, encoding="utf-8")
+    with new_file(secret) as file:
+        file.write(passphrase)
     keys = init_trial_authority(
         out / "keys", organisation="dpsynth demo", passphrase=passphrase.encode(), days=30
     )

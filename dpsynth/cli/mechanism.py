@@ -83,7 +83,7 @@ def run_mechanism(
         jobs=jobs,
         **({} if seed is None else {"seed": seed}),
     )
-    with steps() as progress:
+    with steps(quiet=json) as progress:
         report = audit(plan, progress=progress)
     if json:
         emit_json(report.to_json())

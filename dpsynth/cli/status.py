@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 from dpsynth.cli import options as o
 from dpsynth.cli.console import emit_json, prompt, say, show_table
 from dpsynth.errors import InputError
-from dpsynth.newfile import new_bytes
+from dpsynth.newfile import new_bytes, replace_bytes, unwritable
 from dpsynth.pipeline.prepare import load_release_signer
 from dpsynth.signing.keys import load_roots
 from dpsynth.signing.status import (
@@ -165,15 +163,11 @@ def _publish(
     signer = load_release_signer(key, passphrase_file, prompt())
     content, known = _open(path, trust)
     listed = next_edition(content, known, entry, issued=datetime.now(UTC), days=days)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    signed = sign_status(listed, signer)
     try:
-        with new_bytes(draft) as file:
-            file.write(sign_status(listed, signer))
-        os.replace(draft, path)
+        replace_bytes(path, signed)
     except OSError as error:
-        raise InputError(f"cannot be written ({type(error).__name__}).", where=str(path)) from None
-    finally:
-        draft.unlink(missing_ok=True)
+        raise unwritable(path, error) from None
     _told(path, listed, json)
 
 

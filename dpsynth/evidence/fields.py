@@ -29,6 +29,7 @@ from dpsynth.evidence.shapes import (
     hexadecimal,
     list_of,
     map_of,
+    member_of,
     one_of,
     optional,
     row_of,
@@ -66,7 +67,7 @@ from dpsynth.evidence.values import (
     WAIVER,
     WARNING,
 )
-from dpsynth.results import Disclosure
+from dpsynth.results import AttackProfile, Disclosure
 
 PREDICATE_TYPE = "https://dpsynth.org/attestation/dp-release/v1"
 SCHEMA_VERSION = "3"  #: raised when a field is added, removed or given another shape
@@ -252,9 +253,7 @@ FIELDS: dict[str, Field] = {
         AUDIT,
         PUBLIC,
     ),
-    "attacks.profile": Field(
-        "which attacks were run inside", one_of("quick", "full", "off"), DECLARED
-    ),
+    "attacks.profile": Field("which attacks were run inside", member_of(AttackProfile), DECLARED),
     "attacks.results": Field("results of attacks", list_of(ATTACK), _RAW, False),
     "fidelity.results": Field("results of fidelity and utility", list_of(FIDELITY), _RAW, False),
     "fidelity.groups": Field("errors within groups of people", list_of(PERSONS), _RAW, False),

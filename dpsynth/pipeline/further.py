@@ -9,14 +9,13 @@ it replaces.
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dpsynth.errors import InputError, SelfTestError
+from dpsynth.newfile import replace_bytes, unwritable
 from dpsynth.pipeline.package import seal
 from dpsynth.reports.sign import renew_archive, sign_pdf
 from dpsynth.signing.chain import fingerprint
@@ -196,15 +195,8 @@ def _verified(folder: Path, trusted: Trusted) -> CheckedPart:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put a whole new file in the place of another, durably."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    """Put a whole new file in the place of another."""
     try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        replace_bytes(path, content)
     except OSError as error:
-        raise InputError(f"cannot be written ({type(error).__name__}).", where=str(path)) from None
-    finally:
-        draft.unlink(missing_ok=True)
+        raise unwritable(path, error) from None

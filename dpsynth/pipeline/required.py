@@ -14,6 +14,7 @@ from dpsynth.pipeline.audited import AuditFact
 from dpsynth.pipeline.settings import ReleaseSettings
 from dpsynth.policy import Policy, Severity, Unmet, transfer_refusals
 from dpsynth.privacy.budget import Budget
+from dpsynth.results import AttackProfile
 from dpsynth.signing.waiver import Waiver, read_waiver
 from dpsynth.synth import registry
 
@@ -29,7 +30,7 @@ ALL_RAN = "attacks.all_ran_and_found_no_leak"
 
 def attack_names(profile: str) -> frozenset[str]:
     """Return the names of the attacks and controls that a release runs in a profile."""
-    if profile == "off":
+    if profile == AttackProfile.OFF:
         return frozenset()
     output = {attack.name for attack in attacks.output_attacks()}
     return attacks.CONTROLS | output | attacks.generator_attack_names(profile)
@@ -37,7 +38,7 @@ def attack_names(profile: str) -> frozenset[str]:
 
 def unsupported(policy: Policy) -> tuple[Unmet, ...]:
     """Return what a policy asks and this version can neither do nor check; empty if nothing."""
-    names_of_all = attack_names("full")
+    names_of_all = attack_names(AttackProfile.FULL.value)
     metrics = {"selftest.passed", ALL_RAN, *(f"fidelity.{name}.value" for name in fidelity.NAMES)}
     for part in ("verdict", "value"):
         metrics |= {f"attacks.{name}.{part}" for name in names_of_all}

@@ -41,7 +41,7 @@ from dpsynth.pipeline.steps import (
 from dpsynth.policy import Verdict
 from dpsynth.privacy.events import Charged, Unbounded
 from dpsynth.privacy.ledger import Head, Ledger, Reservation
-from dpsynth.results import AttackVerdict, Result
+from dpsynth.results import AttackProfile, AttackVerdict, Result
 from dpsynth.signing.keys import Signer
 
 _DELTA_SHARES = (0.1, 0.01, 1e-3, 1e-4)  # of delta: further points of the curve that is claimed
@@ -210,7 +210,7 @@ def _examine(plan: Plan, data: OpenData, fitted: Fitted, progress: Progress) -> 
             seed=seed,
             progress=progress,
         )
-        if profile != "off"
+        if profile != AttackProfile.OFF
         else []
     )
     measured = measure_tables(plan.codec, plan.dictionary, tables, seed=seed, progress=progress)

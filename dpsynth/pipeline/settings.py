@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.results import AttackProfile, SignerRole, words_of
 from dpsynth.signing.keys import SCHEME
 from dpsynth.yamlfile import read_yaml
 
@@ -100,7 +101,7 @@ class ReleaseSettings:
     rows: int | None = None
     format: str | None = None
     holdout: float = 0.2
-    attacks: str = "quick"
+    attacks: str = AttackProfile.QUICK.value
     audit: Path | None = None
     policy: str = "default"
     waivers: tuple[Path, ...] = ()
@@ -114,7 +115,7 @@ class ReleaseSettings:
     level: str | None = None
     certificates: Sequence[Path] = ()
     crls: Sequence[Path] = ()
-    roles: Sequence[str] = ("issuer",)
+    roles: Sequence[str] = (SignerRole.ISSUER.value,)
     paper: str = "a4"
 
     def override(self, **changes: Any) -> ReleaseSettings:
@@ -190,7 +191,7 @@ class ReleaseSettings:
         ):
             if not (share == 0.0 or 0.001 <= share <= 0.3):
                 raise InputError("must be 0 or lie in [0.001, 0.3].", where=label)
-        if self.attacks not in {"quick", "full", "off"}:
+        if self.attacks not in words_of(AttackProfile):
             raise InputError("must be quick, full or off.", where="attacks")
         if self.format not in {None, "csv", "parquet"}:
             raise InputError("must be csv or parquet.", where="output.format")
@@ -224,45 +225,45 @@ def load_settings(path: Path) -> ReleaseSettings:
     unit_name = section["privacy"].get("unit_name")
     if unit_name is not None and not isinstance(unit_name, str):
         raise InputError("must be text.", where="privacy.unit_name", fix="Put it in quotes.")
+    data, privacy, output = section["data"], section["privacy"], section["output"]
     recipient, sign = _section(path, tree, "recipient"), _section(path, tree, "sign")
     named = tree.get("synthesizer") or {}
     if not isinstance(named, dict | str):
         raise InputError("expects a name under synthesizer.", where=str(path))
     method = {"name": named} if isinstance(named, str) else dict(named)
-    rows = section["output"].get("rows", "auto")
+    name = _word(method, "name")
+    method.pop("name", None)
+    rows = output.get("rows", "auto")
 
     def file(value: Any) -> Path | None:
         if isinstance(value, str) and value.startswith(SCHEME):
             return Path(value)
         return None if value is None else path.parent / Path(str(value)).expanduser()
 
-    return ReleaseSettings(
+    # None is what the file does not say: the defaults stand once, in ReleaseSettings.
+    return ReleaseSettings().override(
         name=str(tree.get("name") or ""),
         lineage=str(tree.get("lineage") or ""),
-        source=file(section["data"].get("source")),
-        dictionary=file(section["data"].get("dictionary")),
-        epsilon=section["privacy"].get("epsilon"),
-        delta=section["privacy"].get("delta"),
-        max_hits_in_100=_optional(section["privacy"].get("max_hits_in_100"), "max_hits_in_100"),
-        false_alarms_in_100=_optional(
-            section["privacy"].get("false_alarms_in_100"), "false_alarms_in_100"
-        ),
-        max_rows_per_unit=_integer(
-            section["privacy"].get("max_rows_per_unit"), "max_rows_per_unit"
-        ),
+        source=file(data.get("source")),
+        dictionary=file(data.get("dictionary")),
+        epsilon=privacy.get("epsilon"),
+        delta=privacy.get("delta"),
+        max_hits_in_100=_optional(privacy.get("max_hits_in_100"), "max_hits_in_100"),
+        false_alarms_in_100=_optional(privacy.get("false_alarms_in_100"), "false_alarms_in_100"),
+        max_rows_per_unit=_integer(privacy.get("max_rows_per_unit"), "max_rows_per_unit"),
         unit_name=unit_name,
         total_epsilon=total.get("epsilon"),
         total_delta=total.get("delta"),
-        discovery_share=_number(section["privacy"].get("discovery_share", 0.1), "discovery_share"),
-        fidelity_share=_number(section["privacy"].get("fidelity_share", 0.05), "fidelity_share"),
-        synthesizer=str(method.pop("name", "cliquetree")),
+        discovery_share=_share(privacy, "discovery_share"),
+        fidelity_share=_share(privacy, "fidelity_share"),
+        synthesizer=name,
         options=method,
         rows=None if rows == "auto" else _integer(rows, "output.rows"),
-        format=section["output"].get("format"),
-        holdout=_number(tree.get("holdout", 0.2), "holdout"),
-        attacks=_profile(tree.get("attacks", "quick")),
+        format=output.get("format"),
+        holdout=_share(tree, "holdout"),
+        attacks=_profile(tree),
         audit=file(tree.get("audit")),
-        policy=_policy(path, tree.get("policy", "default")),
+        policy=_policy(path, tree),
         waivers=tuple(path.parent / Path(str(each)).expanduser() for each in waivers),
         origin=str(tree.get("origin") or ""),
         recipient=str(recipient.get("name") or ""),
@@ -274,8 +275,8 @@ def load_settings(path: Path) -> ReleaseSettings:
         level=_text(sign.get("level"), "sign.level"),
         certificates=[path.parent / each for each in _texts(sign, "certificates")],
         crls=[path.parent / each for each in _texts(sign, "crls")],
-        roles=_texts(sign, "roles") or ["issuer"],
-        paper=str(section["output"].get("paper", "a4")),
+        roles=_texts(sign, "roles"),
+        paper=_word(output, "paper"),
     )
 
 
@@ -292,15 +293,26 @@ def _texts(section: Mapping[str, Any], key: str) -> list[str]:
     return value
 
 
-def _profile(value: Any) -> str:
+def _word(section: Mapping[str, Any], key: str) -> str | None:
+    """Return what stands there as text; None where the key is absent."""
+    return str(section[key]) if key in section else None
+
+
+def _share(section: Mapping[str, Any], key: str) -> float | None:
+    """Return a number; None where the key is absent, and an error where it is left empty."""
+    return _number(section[key], key) if key in section else None
+
+
+def _profile(tree: Mapping[str, Any]) -> str | None:
     """YAML reads a bare `off` as False."""
-    return "off" if value is False else str(value)
+    off = tree.get("attacks") is False
+    return AttackProfile.OFF.value if off else _word(tree, "attacks")
 
 
-def _policy(path: Path, value: Any) -> str:
+def _policy(path: Path, tree: Mapping[str, Any]) -> str | None:
     """A policy with a suffix is a file beside the release file; without, a shipped name."""
-    text = str(value)
-    return str(path.parent / text) if text.endswith((".yaml", ".yml")) else text
+    text = _word(tree, "policy")
+    return str(path.parent / text) if text and text.endswith((".yaml", ".yml")) else text
 
 
 def _check_keys(path: Path, name: str, tree: Mapping[str, Any]) -> None:

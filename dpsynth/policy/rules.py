@@ -14,14 +14,20 @@ from functools import partial
 from typing import Any
 
 from dpsynth.policy.shapes import Choice, Day, Listed, Number, Record, Shape, Text, Whole
-from dpsynth.results import decimal_string
+from dpsynth.results import (
+    AssuranceClass,
+    AttackProfile,
+    SignerRole,
+    decimal_string,
+    words_of,
+)
 
 #: What a person declares of a release, and a policy may ask for.
 DECLARATIONS = ("recipient", "jurisdiction", "origin", "purpose")
-CLASSES = ("A", "B", "N")
-PROFILES = ("quick", "full", "off")
+CLASSES = words_of(AssuranceClass)
+PROFILES = words_of(AttackProfile)
 AUDITS = ("mechanism",)
-ROLES = ("issuer", "expert", "dpo")
+ROLES = words_of(SignerRole)
 
 
 class Contradiction(ValueError):

@@ -27,7 +27,7 @@ from dpsynth.evidence import ReleaseEvidence
 from dpsynth.pipeline import Outcome, Plan, ReleaseSettings, prepare, run
 from dpsynth.preflight.tables import CANARY, Maker, Table, write
 from dpsynth.privacy.ledger import Entry, Ledger, LedgerKey
-from dpsynth.results import Disclosure
+from dpsynth.results import AttackProfile, Disclosure
 from dpsynth.signing.keys import Signer
 
 Observation = Mapping[str, str]
@@ -122,7 +122,7 @@ def _judged_by_itself(plan: Plan, *, whole: bool, attacks: bool) -> Plan:
     gates = tuple(gate for gate in plan.policy.gates if gate.id == _SELF_TEST)
     plan = replace(plan, policy=replace(plan.policy, gates=gates, requirements={}))
     if not (whole and attacks):
-        plan = replace(plan, settings=replace(plan.settings, attacks="off"))
+        plan = replace(plan, settings=replace(plan.settings, attacks=AttackProfile.OFF.value))
     return plan if whole else replace(plan, dictionary=replace(plan.dictionary, label=None))
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dpsynth.results import decimal_string
+
 COMPARED = (
     "how the run ends: published or which error, with message and exit code",
     "every word that is printed, warned, logged or shown as progress",
@@ -113,10 +115,10 @@ class Report:
         return all(result.verdict is Verdict.PASS for result in self.results)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object."""
+        """Return the JSON object; epsilon is a decimal string."""
         return {
             "passed": self.passed,
-            "epsilon": self.epsilon,
+            "epsilon": decimal_string(self.epsilon),
             "runs_to_fail": self.runs_to_fail,
             "false_alarm_per_place": self.false_alarm,
             "seed": str(self.seed),

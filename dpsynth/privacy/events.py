@@ -11,13 +11,20 @@ Sensitivities are for one privacy unit with all its rows, under add/remove.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.foreign import THIRD_PARTY, ThirdPartyEvent, UnboundedEvent, check_keys
-from dpsynth.privacy.numbers import parse_decimal
+from dpsynth.privacy.foreign import THIRD_PARTY, ThirdPartyEvent, UnboundedEvent
+from dpsynth.privacy.priced import (
+    ByRows,
+    NoDelta,
+    check_keys,
+    decimal_of,
+    integer_of,
+    text_of,
+)
 from dpsynth.results import decimal_string
 
 GAUSSIAN = "discrete gaussian"
@@ -34,7 +41,7 @@ _POISSON = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class GaussianEvent:
+class GaussianEvent(NoDelta, ByRows):
     """Discrete Gaussian noise on every cell of one marginal (Canonne, Kamath & Steinke 2020).
 
     Attributes:
@@ -59,15 +66,6 @@ class GaussianEvent:
         if self.cells < 1:
             raise InputError("An event needs at least one cell.", where=self.stage)
 
-    @property
-    def delta(self) -> float:
-        """What it takes from delta: nothing."""
-        return 0.0
-
-    def covers(self, max_rows: int) -> bool:
-        """Say whether the price holds for units of up to `max_rows` rows."""
-        return self.sensitivity >= max_rows
-
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale and rho are decimal strings."""
         return {
@@ -80,9 +78,22 @@ class GaussianEvent:
             "rho": decimal_string(self.rho),
         }
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> GaussianEvent:
+        """Return the event that an object of this mechanism describes; InputError if malformed."""
+        check_keys(tree, _COMMON)
+        return cls(
+            stage=text_of(tree["stage"]),
+            attributes=tuple(text_of(name) for name in tree["attributes"]),
+            cells=integer_of(tree["cells"]),
+            sigma=decimal_of(tree["scale"]),
+            sensitivity=integer_of(tree["sensitivity"]),
+            rho=decimal_of(tree["rho"]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionEvent:
+class SelectionEvent(NoDelta, ByRows):
     """Exponential mechanism by Gumbel noise on every score (Cesar & Rogers 2021).
 
     Attributes:
@@ -105,15 +116,6 @@ class SelectionEvent:
         if self.candidates < 1:
             raise InputError("A selection needs at least one candidate.", where=self.stage)
 
-    @property
-    def delta(self) -> float:
-        """What it takes from delta: nothing."""
-        return 0.0
-
-    def covers(self, max_rows: int) -> bool:
-        """Say whether the price holds for units of up to `max_rows` rows."""
-        return self.sensitivity >= max_rows
-
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale and rho are decimal strings."""
         return {
@@ -127,9 +129,23 @@ class SelectionEvent:
             "rho": decimal_string(self.rho),
         }
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> SelectionEvent:
+        """Return the event that an object of this mechanism describes; InputError if malformed."""
+        check_keys(tree, _COMMON | {"candidates"})
+        if tree["attributes"] != [] or tree["cells"] != 0:
+            raise InputError("A selection measures no cell.", where="event")
+        return cls(
+            stage=text_of(tree["stage"]),
+            candidates=integer_of(tree["candidates"]),
+            scale=decimal_of(tree["scale"]),
+            sensitivity=integer_of(tree["sensitivity"]),
+            rho=decimal_of(tree["rho"]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class ScoresEvent:
+class ScoresEvent(NoDelta):
     """Discrete Gaussian noise on a vector of integer scores, all released.
 
     Attributes:
@@ -153,11 +169,6 @@ class ScoresEvent:
         if self.scores < 1:
             raise InputError("An event needs at least one score.", where=self.stage)
 
-    @property
-    def delta(self) -> float:
-        """What it takes from delta: nothing."""
-        return 0.0
-
     def covers(self, max_rows: int) -> bool:
         """Say whether the price holds for units of up to `max_rows` rows."""
         return self.squared_sensitivity >= self.scores * max_rows**2  # weights are at least 1
@@ -173,9 +184,21 @@ class ScoresEvent:
             "rho": decimal_string(self.rho),
         }
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> ScoresEvent:
+        """Return the event that an object of this mechanism describes; InputError if malformed."""
+        check_keys(tree, _COMMON - {"attributes", "cells", "sensitivity"} | _SCORES)
+        return cls(
+            stage=text_of(tree["stage"]),
+            scores=integer_of(tree["scores"]),
+            sigma=decimal_of(tree["scale"]),
+            squared_sensitivity=integer_of(tree["squared_sensitivity"]),
+            rho=decimal_of(tree["rho"]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class ThresholdEvent:
+class ThresholdEvent(ByRows):
     """Noisy counts of every text that occurs in a column; those below a threshold stay hidden.
 
     A stability-based histogram: discrete Gaussian noise on the count of each text that is present,
@@ -203,15 +226,11 @@ class ThresholdEvent:
     def __post_init__(self) -> None:
         """Refuse parameters that describe no mechanism."""
         _check_numbers(self.sigma, self.sensitivity, self.rho)
-        _integer(self.threshold)
+        integer_of(self.threshold)
         if self.threshold <= self.sensitivity:
             raise InputError("A threshold must exceed the rows of one unit.", where=self.stage)
         if not 0 < self.delta < 1:
             raise InputError("The delta of an event must lie in (0, 1).", where=self.stage)
-
-    def covers(self, max_rows: int) -> bool:
-        """Say whether the price holds for units of up to `max_rows` rows."""
-        return self.sensitivity >= max_rows
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; scale, rho and delta are decimal strings."""
@@ -226,9 +245,24 @@ class ThresholdEvent:
             "delta": decimal_string(self.delta),
         }
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> ThresholdEvent:
+        """Return the event that an object of this mechanism describes; InputError if malformed."""
+        check_keys(tree, _COMMON - {"cells"} | {"threshold", "delta"})
+        (attribute,) = tree["attributes"]
+        return cls(
+            stage=text_of(tree["stage"]),
+            attribute=text_of(attribute),
+            sigma=decimal_of(tree["scale"]),
+            threshold=integer_of(tree["threshold"]),
+            sensitivity=integer_of(tree["sensitivity"]),
+            rho=decimal_of(tree["rho"]),
+            delta=decimal_of(tree["delta"]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class PoissonGaussianEvent:
+class PoissonGaussianEvent(NoDelta):
     """Steps of Gaussian noise on sums over Poisson samples of units (DP-SGD; Abadi et al. 2016).
 
     It satisfies no zCDP. It is priced at one Renyi order, that of its lineage: `rho` is the bound
@@ -258,11 +292,6 @@ class PoissonGaussianEvent:
         if not (math.isfinite(self.order) and self.order > 1):
             raise InputError("A Renyi order must be finite and above 1.", where=self.stage)
 
-    @property
-    def delta(self) -> float:
-        """What it takes from delta: nothing."""
-        return 0.0
-
     def covers(self, max_rows: int) -> bool:
         """Say whether the price holds: units are clipped whole, so it holds for any."""
         return max_rows >= 1
@@ -279,6 +308,19 @@ class PoissonGaussianEvent:
             "rho": decimal_string(self.rho),
         }
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> PoissonGaussianEvent:
+        """Return the event that an object of this mechanism describes; InputError if malformed."""
+        check_keys(tree, _POISSON)
+        return cls(
+            stage=text_of(tree["stage"]),
+            sampling_rate=decimal_of(tree["sampling_rate"]),
+            noise_multiplier=decimal_of(tree["noise_multiplier"]),
+            steps=integer_of(tree["steps"]),
+            order=decimal_of(tree["order"]),
+            rho=decimal_of(tree["rho"]),
+        )
+
 
 #: What has a price.
 Event = (
@@ -294,6 +336,16 @@ Charged = tuple[tuple[int, Event], ...]  #: (number of the ledger entry that pai
 Unbounded = tuple[tuple[int, UnboundedEvent], ...]
 
 
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
+    GAUSSIAN: GaussianEvent.from_json,
+    SELECTION: SelectionEvent.from_json,
+    SCORES: ScoresEvent.from_json,
+    THRESHOLD: ThresholdEvent.from_json,
+    POISSON: PoissonGaussianEvent.from_json,
+    THIRD_PARTY: ThirdPartyEvent.from_json,
+}
+
+
 def from_json(tree: Mapping[str, Any]) -> Event:
     """Return the event that a JSON object describes.
 
@@ -301,61 +353,10 @@ def from_json(tree: Mapping[str, Any]) -> Event:
         InputError: The mechanism is unknown, or a field is missing, unknown or malformed.
     """
     mechanism = tree.get("mechanism")
-    if mechanism == GAUSSIAN:
-        check_keys(tree, _COMMON)
-        return GaussianEvent(
-            stage=_text(tree["stage"]),
-            attributes=tuple(_text(name) for name in tree["attributes"]),
-            cells=_integer(tree["cells"]),
-            sigma=parse_decimal(tree["scale"], where="event"),
-            sensitivity=_integer(tree["sensitivity"]),
-            rho=parse_decimal(tree["rho"], where="event"),
-        )
-    if mechanism == SELECTION:
-        check_keys(tree, _COMMON | {"candidates"})
-        if tree["attributes"] != [] or tree["cells"] != 0:
-            raise InputError("A selection measures no cell.", where="event")
-        return SelectionEvent(
-            stage=_text(tree["stage"]),
-            candidates=_integer(tree["candidates"]),
-            scale=parse_decimal(tree["scale"], where="event"),
-            sensitivity=_integer(tree["sensitivity"]),
-            rho=parse_decimal(tree["rho"], where="event"),
-        )
-    if mechanism == SCORES:
-        check_keys(tree, _COMMON - {"attributes", "cells", "sensitivity"} | _SCORES)
-        return ScoresEvent(
-            stage=_text(tree["stage"]),
-            scores=_integer(tree["scores"]),
-            sigma=parse_decimal(tree["scale"], where="event"),
-            squared_sensitivity=_integer(tree["squared_sensitivity"]),
-            rho=parse_decimal(tree["rho"], where="event"),
-        )
-    if mechanism == THRESHOLD:
-        check_keys(tree, _COMMON - {"cells"} | {"threshold", "delta"})
-        (attribute,) = tree["attributes"]
-        return ThresholdEvent(
-            stage=_text(tree["stage"]),
-            attribute=_text(attribute),
-            sigma=parse_decimal(tree["scale"], where="event"),
-            threshold=_integer(tree["threshold"]),
-            sensitivity=_integer(tree["sensitivity"]),
-            rho=parse_decimal(tree["rho"], where="event"),
-            delta=parse_decimal(tree["delta"], where="event"),
-        )
-    if mechanism == POISSON:
-        check_keys(tree, _POISSON)
-        return PoissonGaussianEvent(
-            stage=_text(tree["stage"]),
-            sampling_rate=parse_decimal(tree["sampling_rate"], where="event"),
-            noise_multiplier=parse_decimal(tree["noise_multiplier"], where="event"),
-            steps=_integer(tree["steps"]),
-            order=parse_decimal(tree["order"], where="event"),
-            rho=parse_decimal(tree["rho"], where="event"),
-        )
-    if mechanism == THIRD_PARTY:
-        return ThirdPartyEvent.from_json(tree)
-    raise InputError("This version does not know the mechanism of an event.", where="event")
+    read = _READERS.get(mechanism) if isinstance(mechanism, str) else None
+    if read is None:
+        raise InputError("This version does not know the mechanism of an event.", where="event")
+    return read(tree)
 
 
 def _check_numbers(scale: float, sensitivity: int, rho: float) -> None:
@@ -366,20 +367,6 @@ def _check_numbers(scale: float, sensitivity: int, rho: float) -> None:
         raise InputError("The sensitivity of an event must be a positive integer.", where="event")
     if not (math.isfinite(rho) and rho > 0):
         raise InputError("The rho of an event must be finite and positive.", where="event")
-
-
-def _text(value: object) -> str:
-    """Return text, or refuse."""
-    if not isinstance(value, str):
-        raise InputError("An event names something that is not text.", where="event")
-    return value
-
-
-def _integer(value: object) -> int:
-    """Return an integer, or refuse."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError("An event counts something that is not an integer.", where="event")
-    return value
 
 
 class ChargesEvents(Protocol):

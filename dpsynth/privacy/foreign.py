@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.numbers import parse_decimal
+from dpsynth.privacy.priced import ByRows, NoDelta, check_keys, decimal_of
 from dpsynth.results import decimal_string
 
 THIRD_PARTY = "third-party core"
@@ -28,7 +28,7 @@ _UNBOUNDED = frozenset({"mechanism", "stage", "program", "version", "reason"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThirdPartyEvent:
+class ThirdPartyEvent(NoDelta, ByRows):
     """A third party's core ran on the rows, at a price that was argued in writing.
 
     A core that is rho-zCDP for adding or removing one row is ``c**2 * rho``-zCDP for units of c
@@ -63,15 +63,6 @@ class ThirdPartyEvent:
         ):
             raise InputError("A sensitivity must be a positive integer.", where=self.stage)
 
-    @property
-    def delta(self) -> float:
-        """What it takes from delta: nothing."""
-        return 0.0
-
-    def covers(self, max_rows: int) -> bool:
-        """Say whether the price holds for units of up to `max_rows` rows."""
-        return self.sensitivity >= max_rows
-
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; prices are decimal strings."""
         return {
@@ -92,9 +83,9 @@ class ThirdPartyEvent:
             stage=tree["stage"],
             program=tree["program"],
             version=tree["version"],
-            row_rho=parse_decimal(tree["row_rho"], where="event"),
+            row_rho=decimal_of(tree["row_rho"]),
             sensitivity=tree["sensitivity"],
-            rho=parse_decimal(tree["rho"], where="event"),
+            rho=decimal_of(tree["rho"]),
         )
 
 
@@ -150,9 +141,3 @@ def _check_named(*texts: object) -> None:
     """Refuse what is no text, or empty."""
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise InputError("An event must name what ran, in text.", where="event")
-
-
-def check_keys(tree: Mapping[str, Any], keys: frozenset[str]) -> None:
-    """Refuse missing and unknown keys alike."""
-    if set(tree) != keys:
-        raise InputError("An event lacks a field or has an unknown one.", where="event")

@@ -1,7 +1,7 @@
 """What a data owner declares about a table: typed, frozen, public.
 
 Everything here was written by a person from a codebook or a policy. Nothing may ever be filled in
-from rows: a fact learned from rows would be an uncharged release (privacy.md, rule 1).
+from rows: a fact learned from rows would be an uncharged release (CONTRIBUTING.md, rule 1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Read ``dictionary.yaml`` into a typed, checked :class:`Dictionary`.
 
-The format is the contract of architecture.md section 5. A dictionary is public text, so messages
-may quote it; no message or check ever looks at a row.
+The format is a contract with data owners: every dictionary that was read once is read in the same
+sense later. A dictionary is public text, so messages may quote it; no message or check ever looks
+at a row.
 """
 
 from __future__ import annotations

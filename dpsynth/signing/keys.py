@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from dpsynth.errors import InputError
+from dpsynth.newfile import create_bytes
 from dpsynth.signing.chain import common_name, is_authority, unsuitable
 from dpsynth.signing.trial import make_trial_keys
 
@@ -146,7 +147,7 @@ def init_trial_authority(
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path, content in contents.items():
-            _write_new(path, content)
+            create_bytes(path, content, mode=0o600)
     except OSError as error:
         raise InputError(
             f"cannot be written ({type(error).__name__}).",
@@ -324,12 +325,3 @@ def _read(path: Path) -> bytes:
             "is too large to be a key, a certificate or a passphrase.", where=str(path)
         )
     return content
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

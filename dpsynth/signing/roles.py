@@ -12,36 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dpsynth.errors import InputError
+from dpsynth.results import SignerRole
 
-
-class Role(StrEnum):
-    """A part that somebody signs in."""
-
-    ISSUER = "issuer"
-    EXPERT = "expert"
-    DPO = "dpo"
-
-    @property
-    def field(self) -> str:
-        """Name of the signature field."""
-        return _FIELDS[self]
-
-    @property
-    def words(self) -> str:
-        """The role in words."""
-        return _WORDS[self]
-
-
-_FIELDS = {Role.ISSUER: "Issuer", Role.EXPERT: "Expert", Role.DPO: "DPO"}
-_WORDS = {
-    Role.ISSUER: "issuer",
-    Role.EXPERT: "expert",
-    Role.DPO: "data protection officer",
-}
-
+Role = SignerRole
 ISSUER_ONLY = (Role.ISSUER,)
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 

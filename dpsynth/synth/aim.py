@@ -20,36 +20,22 @@ import numpy as np
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.requests import MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
-from dpsynth.synth.forecast import expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import (
-    measure_one_ways,
-    one_way_cells,
-    one_way_stage,
-    stage_prices,
-)
-from dpsynth.synth.pgm.fit import shrinkage_for
+from dpsynth.synth.oneway import SELECT_SHARE
 from dpsynth.synth.rounds import (
-    TABLES,
     Floats,
     Growth,
     check_options,
     check_run,
+    forecast_rounds,
     penalty,
-    round_stages,
+    planned_rounds,
     whole_weights,
 )
-from dpsynth.synth.structure import SIZES, Scope
+from dpsynth.synth.structure import LABEL_WEIGHT, Scope
 
-# The paper gives columns a sixteenth; here they carry the total, the bins and the prior, too, so
-# they get what MST gives them. Measured at epsilon 1: with a fifth, tables of 800 rows have up to
-# 40 % more 2-way error, and those of 20,000 or more are within 3 %.
-_ONE_WAY_SHARE = 0.5
-# Of a round, as in the paper.
-_SELECT_SHARE = 0.1
 # The first price is enough for so many rounds, as in the paper. Measured on five tables at epsilon
 # 1: with 4 a column, 2-way errors are 5 % less to 1 % more, not enough to leave the paper; either
 # way the prices rise so soon that Adult takes 30 to 40 rounds and 4 seconds.
@@ -59,8 +45,6 @@ _ROUNDS_PER_COLUMN = 16
 _TYPICAL_ROUNDS = 2.5
 # Half the noise, as in the paper, costs four times as much.
 _DEARER = 4.0
-# As for MST: the label's tables decide what a classifier can learn.
-_LABEL_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,51 +95,28 @@ class AimSynthesizer:
             InputError: The domain, the price or an option cannot work.
         """
         self._check(domain, rho)
-        first, select, tables = _stages(rho, len(domain))
-        one_way = one_way_stage(domain, first)
-        if len(domain) == 1:
-            return (one_way,)
-        return (
-            one_way,
-            *round_stages(
-                domain,
-                select=select,
-                tables=tables,
-                rounds=self._most_rounds(domain),
-                columns=min(self.degree, len(domain)),
-            ),
+        return planned_rounds(
+            domain,
+            rho,
+            rounds=self._most_rounds(domain),
+            columns=min(self.degree, len(domain)),
         )
 
     def forecast(
         self, domain: Domain, rho: float, assumption: Assumption
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
-        first, _, tables = _stages(rho, len(domain))
-        return expected_noise(
-            domain,
-            assumption,
-            stage=TABLES,
-            one_way_rho=first,
-            rho=tables,
-            pairs=self._expected_rounds(domain),
-            most_cells=min(SIZES[self.size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
-            shrinkage=shrinkage_for(rho),
-        )
+        rounds = self._expected_rounds(domain)
+        return forecast_rounds(domain, rho, assumption, rounds=rounds, size=self.size)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
-        domain, rho = curator.domain, curator.rho
-        self._check(domain, rho)
-        first, _, tables = _stages(rho, len(domain))
-        several = len(domain) > 1
-        one_ways = measure_one_ways(
-            curator,
-            min(first, curator.remaining),
-            pair_rho=tables / self._expected_rounds(domain) if several else None,
-        )
-        growth = Growth(method=self.name, curator=curator, one_ways=one_ways, size=self.size)
+        domain = curator.domain
+        self._check(domain, curator.rho)
+        rounds = self._expected_rounds(domain)
+        growth = Growth.begun(self.name, curator, rounds=rounds, size=self.size)
         weights = whole_weights(workload_weights(domain, self.workload, self.degree, self.label))
-        if several:
+        if len(domain) > 1:
             self._grow(growth, weights, curator.remaining / self._most_rounds(domain))
         return growth.model
 
@@ -167,9 +128,9 @@ class AimSynthesizer:
             last = curator.remaining < 2.0 * price or growth.is_last(models)
             if last:
                 price = curator.remaining
-            tables = (1.0 - _SELECT_SHARE) * price
+            tables = (1.0 - SELECT_SHARE) * price
             sigma = curator.unit_rows / math.sqrt(2.0 * tables)
-            chosen = growth.select(models, weights=weights, rho=_SELECT_SHARE * price, sigma=sigma)
+            chosen = growth.select(models, weights=weights, rho=SELECT_SHARE * price, sigma=sigma)
             growth.measure(chosen, curator.remaining if last else tables)
             if last:
                 return
@@ -188,13 +149,12 @@ class AimSynthesizer:
 
     def _check(self, domain: Domain, rho: float) -> None:
         """Refuse what a fit could not do; see :func:`check_run`."""
-        _, select, _ = _stages(rho, len(domain))
         check_run(
             domain,
             rho,
             label=self.label,
             workload=self.workload,
-            smallest_price=select / max(1, self._most_rounds(domain)),
+            rounds=self._most_rounds(domain),
         )
 
 
@@ -226,15 +186,10 @@ def workload_weights(
     column = dict.fromkeys(names, 0.0)
     for s in sets:
         for name in s:
-            column[name] += _LABEL_WEIGHT if label in s else 1.0
+            column[name] += LABEL_WEIGHT if label in s else 1.0
     return {scope: sum(column[name] for name in scope) for scope in sorted(inside)}
 
 
 def learnt_little(before: Floats, after: Floats, sigma: float) -> bool:
     """Say whether a measurement moved the model of it by no more than its noise would."""
     return float(np.abs(after - before).sum()) <= penalty(sigma, before.size)
-
-
-def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of columns, selections and tables."""
-    return stage_prices(rho, columns, one_way=_ONE_WAY_SHARE, choice=_SELECT_SHARE)

@@ -122,15 +122,6 @@ class BinnedModel(ABC):
             for m in self.measurements
         )
 
-    def expected_error(self, attributes: Sequence[str]) -> float | None:
-        """Return the typical absolute noise of a cell, in rows, of a measured marginal.
-
-        The mean of the absolute value of the noise, sigma * sqrt(2 / pi), of the most precise
-        measurement of this set of attributes; None where the set was not measured by itself.
-        """
-        sigmas = [m.sigma for m in self.measurements if set(m.attributes) == set(attributes)]
-        return _typical(min(sigmas)) if sigmas else None
-
     def errors(self) -> list[dict[str, object]]:
         """Return {attributes, cells, sigma, typical_error} of everything measured, JSON-ready.
 

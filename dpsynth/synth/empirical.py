@@ -11,9 +11,7 @@ rows that follows the exact size of the table.
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,9 +22,21 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions
-from dpsynth.schema.domain import Attribute, Domain
+from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check, HalfWidth
-from dpsynth.synth.persist import domain_of, zeros_arrays
+from dpsynth.synth.persist import (
+    domain_of,
+    positive,
+    read_arrays,
+    read_head,
+    reading,
+    require,
+    require_head,
+    take,
+    write_arrays,
+    write_head,
+    zeros_arrays,
+)
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS
 
 Rows = NDArray[np.int32]
@@ -34,6 +44,7 @@ Rows = NDArray[np.int32]
 FORMAT = "dpsynth-empirical-model"
 VERSION = 1
 _KEYS = {"format", "version", "method", "total", "total_sigma", "domain", "zeros", "tables"}
+_TABLE_KEYS = {"attributes", "cells", "sigma"}
 _ABSOLUTE = math.sqrt(2.0 / math.pi)  # mean absolute value of Gaussian noise of scale 1
 
 
@@ -227,12 +238,8 @@ class EmpiricalModel:
             "zeros": [zeros.names for zeros in self.domain.zeros],
             "tables": [asdict(table) for table in self.tables],
         }
-        text = json.dumps(head, indent=1, allow_nan=False) + "\n"
-        (folder / "model.json").write_text(text, encoding="utf-8")
-        with (folder / "arrays.npz").open("wb") as file:
-            np.savez_compressed(
-                file, allow_pickle=False, codes=self.codes, **zeros_arrays(self.domain)
-            )
+        write_head(folder, head)
+        write_arrays(folder, {"codes": self.codes} | zeros_arrays(self.domain))
 
 
 def load_empirical(folder: Path) -> EmpiricalModel:
@@ -241,45 +248,29 @@ def load_empirical(folder: Path) -> EmpiricalModel:
     Raises:
         InputError: A file is missing, damaged, or holds more or less than a model.
     """
-    try:
-        head = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _checked(head, arrays)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, InputError) as error:
-        raise InputError(
-            "is not a readable model of this version of dpsynth.",
-            where=folder.name,
-            fix="Give the folder that a release wrote as internal/model.",
-        ) from error
+    with reading(folder):
+        head, arrays = read_head(folder), read_arrays(folder)
+        require_head(head, _KEYS, FORMAT, VERSION)
+        domain = domain_of(head, arrays)
+        codes = take(arrays, "codes", (len(arrays["codes"]), len(domain)), np.int32)
+        require(not arrays)
+        sigma = head["total_sigma"]
+        return EmpiricalModel(
+            method=head["method"],
+            domain=domain,
+            codes=codes,
+            total=positive(head["total"]),
+            total_sigma=0.0 if sigma == 0 and type(sigma) is not bool else positive(sigma),
+            tables=tuple(_table(domain, entry) for entry in head["tables"]),
+        )
 
 
-def _checked(head: Any, arrays: dict[str, NDArray[Any]]) -> EmpiricalModel:
-    """Build the model from known keys and shapes only; ValueError for anything else."""
-    if set(head) != _KEYS or (head["format"], head["version"]) != (FORMAT, VERSION):
-        raise ValueError("not a model")
-    attributes = tuple(
-        Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"]
-    )
-    domain = domain_of(attributes, head["zeros"], arrays)
-    codes = arrays.pop("codes")
-    if arrays:
-        raise ValueError("not a model")
-    return EmpiricalModel(
-        method=str(head["method"]),
-        domain=domain,
-        codes=codes,
-        total=float(head["total"]),
-        total_sigma=float(head["total_sigma"]),
-        tables=tuple(
-            NoisyTable(
-                attributes=tuple(map(str, t["attributes"])),
-                cells=int(t["cells"]),
-                sigma=float(t["sigma"]),
-            )
-            for t in head["tables"]
-        ),
-    )
+def _table(domain: Domain, entry: Mapping[str, Any]) -> NoisyTable:
+    """Return what is said of a noisy table of this domain; ValueError for anything else."""
+    require(isinstance(entry, dict) and set(entry) == _TABLE_KEYS)
+    names = tuple(entry["attributes"])
+    require(type(entry["cells"]) is int and 0 < entry["cells"] <= domain.cells(names))
+    return NoisyTable(attributes=names, cells=entry["cells"], sigma=positive(entry["sigma"]))
 
 
 def _check(name: str, value: float) -> Check:

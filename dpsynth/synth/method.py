@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.results import AssuranceClass, words_of
 from dpsynth.synth.api import Synthesizer
-
-CLASSES = ("A", "B", "N")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +48,15 @@ class Method:
 
     def __post_init__(self) -> None:
         """Refuse a class that nothing stands behind."""
-        if self.assurance not in CLASSES:
+        if self.assurance not in words_of(AssuranceClass):
             raise InputError("An assurance class is A, B or N.", where="synthesizer")
-        if (self.assurance == "B") is not bool(self.argument.strip()):
+        if (self.assurance == AssuranceClass.B) is not bool(self.argument.strip()):
             raise InputError(
                 "Class B, and no other, says where its price is argued.", where="synthesizer"
             )
-        if (self.assurance == "N") is not bool(self.reasons and all(map(str.strip, self.reasons))):
+        if (self.assurance == AssuranceClass.N) is not bool(
+            self.reasons and all(map(str.strip, self.reasons))
+        ):
             raise InputError(
                 "Class N, and no other, says why there is no guarantee.", where="synthesizer"
             )
@@ -63,4 +64,4 @@ class Method:
     @property
     def protected(self) -> bool:
         """Whether it has a differential-privacy guarantee."""
-        return self.assurance != "N"
+        return self.assurance != AssuranceClass.N

@@ -31,20 +31,12 @@ from dpsynth.synth.oneway import (
     measure_one_ways,
     one_way_cells,
     one_way_stage,
+    selecting_prices,
     shares,
-    stage_prices,
 )
 from dpsynth.synth.pgm.fit import shrinkage_for
-from dpsynth.synth.structure import chance, held_zeros
+from dpsynth.synth.structure import LABEL_WEIGHT, chance, held_zeros
 
-# One-way counts carry the total, the bins, the prior and the spikes. Measured on ten tables of 700
-# to 39,000 rows at epsilon 1: a half has up to 20 % less 2-way error than a quarter where rows are
-# few, and within 2 % of it where they are many; 0.7 loses relations with the label.
-_ONE_WAY_SHARE = 0.5
-# Of the rest. Scores are thousands of rows and their noise tens: 0.02 to 0.1 select equally well.
-_SELECT_SHARE = 0.1
-# A pair with the label scores double: the label's pairs decide what a classifier can learn.
-_LABEL_WEIGHT = 2
 _PAIRS = "pairs"
 
 Pair = tuple[str, str]
@@ -73,7 +65,7 @@ class MstSynthesizer:
             InputError: The domain or the price cannot work.
         """
         check_domain(domain, rho, self.label)
-        first, select, measure = _stages(rho, len(domain))
+        first, select, measure = selecting_prices(rho, len(domain))
         one_way = one_way_stage(domain, first)
         if len(domain) == 1:
             return (one_way,)
@@ -109,7 +101,7 @@ class MstSynthesizer:
         self, domain: Domain, rho: float, assumption: Assumption
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
-        first, _, measure = _stages(rho, len(domain))
+        first, _, measure = selecting_prices(rho, len(domain))
         return expected_noise(
             domain,
             assumption,
@@ -125,7 +117,7 @@ class MstSynthesizer:
         """Fit through the Curator, spending at most its budget."""
         domain, rho = curator.domain, curator.rho
         check_domain(domain, rho, self.label)
-        first, select, measure = _stages(rho, len(domain))
+        first, select, measure = selecting_prices(rho, len(domain))
         most = len(domain) - 1
         one_ways = measure_one_ways(
             curator, min(first, curator.remaining), pair_rho=measure / most if most else None
@@ -179,7 +171,7 @@ class MstSynthesizer:
                 one_ways,
                 (a, b),
                 np.outer(counts[a], counts[b]) / one_ways.total,
-                _LABEL_WEIGHT if self.label in (a, b) else 1,
+                LABEL_WEIGHT if self.label in (a, b) else 1,
             )
             for a, b in itertools.combinations(coarse.names, 2)
             if coarse.cells((a, b)) <= limit
@@ -201,8 +193,3 @@ def _most_cells(domain: Domain) -> int:
     """Return the number of cells that a pair may have, so that a run keeps to its limit."""
     left = MAX_CELLS_PER_RUN - one_way_cells(domain)
     return min(MAX_CELLS_PER_MARGINAL, left // max(1, len(domain) - 1))
-
-
-def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of the three stages."""
-    return stage_prices(rho, columns, one_way=_ONE_WAY_SHARE, choice=_SELECT_SHARE)

@@ -15,38 +15,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
+from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
-from dpsynth.synth.forecast import expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import (
-    measure_one_ways,
-    one_way_cells,
-    one_way_stage,
-    stage_prices,
-)
-from dpsynth.synth.pgm.fit import shrinkage_for
+from dpsynth.synth.oneway import SELECT_SHARE
 from dpsynth.synth.rounds import (
-    TABLES,
     Growth,
     check_options,
     check_run,
-    round_stages,
+    forecast_rounds,
+    planned_rounds,
     whole_weights,
 )
-from dpsynth.synth.structure import SIZES, Scope
+from dpsynth.synth.structure import LABEL_WEIGHT, SIZES, Scope
 
-# As for MST: columns carry the total, the bins and the prior.
-_ONE_WAY_SHARE = 0.5
-# Of a round, as for MST and AIM. The 2012 paper halves it: measured on five tables at epsilon 1, up
-# to 7 % more 2-way error.
-_SELECT_SHARE = 0.1
 # One table a round: measured on four tables at epsilon 1, one round a column has 6 to 14 % more
 # 2-way error.
 _ROUNDS_PER_COLUMN = 2
-# As for MST: the label's tables decide what a classifier can learn.
-_LABEL_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,50 +78,27 @@ class MwemSynthesizer:
             InputError: The domain, the price or an option cannot work.
         """
         self._check(domain, rho)
-        first, select, tables = _stages(rho, len(domain))
-        one_way = one_way_stage(domain, first)
-        if len(domain) == 1:
-            return (one_way,)
-        return (
-            one_way,
-            *round_stages(
-                domain,
-                select=select,
-                tables=tables,
-                rounds=self._rounds(domain),
-                columns=max(map(len, self.workload), default=2),
-            ),
+        return planned_rounds(
+            domain,
+            rho,
+            rounds=self._rounds(domain),
+            columns=max(map(len, self.workload), default=2),
         )
 
     def forecast(
         self, domain: Domain, rho: float, assumption: Assumption
     ) -> tuple[ExpectedNoise, ...]:
         """Say how far noise alone would move the columns and the pairs that are measured."""
-        first, _, tables = _stages(rho, len(domain))
-        return expected_noise(
-            domain,
-            assumption,
-            stage=TABLES,
-            one_way_rho=first,
-            rho=tables,
-            pairs=self._rounds(domain),
-            most_cells=min(SIZES[self.size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
-            shrinkage=shrinkage_for(rho),
-        )
+        rounds = self._rounds(domain)
+        return forecast_rounds(domain, rho, assumption, rounds=rounds, size=self.size)
 
     def fit(self, curator: Curator) -> MarginalModel:
         """Fit through the Curator, spending at most its budget."""
-        domain, rho = curator.domain, curator.rho
-        self._check(domain, rho)
-        first, _, tables = _stages(rho, len(domain))
-        several, rounds = len(domain) > 1, self._rounds(domain)
-        one_ways = measure_one_ways(
-            curator,
-            min(first, curator.remaining),
-            pair_rho=tables / rounds if several else None,
-        )
-        growth = Growth(method=self.name, curator=curator, one_ways=one_ways, size=self.size)
-        if several:
+        domain = curator.domain
+        self._check(domain, curator.rho)
+        rounds = self._rounds(domain)
+        growth = Growth.begun(self.name, curator, rounds=rounds, size=self.size)
+        if len(domain) > 1:
             self._grow(growth, rounds)
         return growth.model
 
@@ -149,8 +112,8 @@ class MwemSynthesizer:
                 return
             last = left == 1 or growth.is_last(models)
             price = curator.remaining / (1 if last else left)
-            chosen = growth.select(models, weights=weights, rho=_SELECT_SHARE * price)
-            growth.measure(chosen, curator.remaining if last else (1.0 - _SELECT_SHARE) * price)
+            chosen = growth.select(models, weights=weights, rho=SELECT_SHARE * price)
+            growth.measure(chosen, curator.remaining if last else (1.0 - SELECT_SHARE) * price)
             if last:
                 return
 
@@ -160,7 +123,7 @@ class MwemSynthesizer:
         sets = {tuple(sorted(s, key=coarse.index)) for s in self.workload or (coarse.names,)}
         tables = {s for s in sets if self.workload and coarse.cells(s) <= most}
         tables.update(p for s in sets - tables for p in itertools.combinations(s, 2))
-        return {s: _LABEL_WEIGHT if self.label in s else 1.0 for s in sorted(tables)}
+        return {s: LABEL_WEIGHT if self.label in s else 1.0 for s in sorted(tables)}
 
     def _rounds(self, domain: Domain) -> int:
         """Return the number of rounds."""
@@ -168,16 +131,10 @@ class MwemSynthesizer:
 
     def _check(self, domain: Domain, rho: float) -> None:
         """Refuse what a fit could not do; see :func:`check_run`."""
-        _, select, _ = _stages(rho, len(domain))
         check_run(
             domain,
             rho,
             label=self.label,
             workload=self.workload,
-            smallest_price=select / self._rounds(domain) if len(domain) > 1 else rho,
+            rounds=self._rounds(domain),
         )
-
-
-def _stages(rho: float, columns: int) -> tuple[float, float, float]:
-    """Return the prices of columns, selections and tables."""
-    return stage_prices(rho, columns, one_way=_ONE_WAY_SHARE, choice=_SELECT_SHARE)

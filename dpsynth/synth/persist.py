@@ -111,8 +111,7 @@ def save_parts(
     arrays = arrays_of(model)
     arrays |= {f"potential_{i}": array for i, array in enumerate(potentials)}
     write_head(folder, head_of(model, FORMAT, VERSION) | {"scopes": scopes})
-    with (folder / "arrays.npz").open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_arrays(folder, arrays)
 
 
 def load_parts(folder: Path) -> Parts:
@@ -122,9 +121,7 @@ def load_parts(folder: Path) -> Parts:
         InputError: A file is missing, damaged, or holds more or less than a model.
     """
     with reading(folder):
-        head = read_head(folder)
-        with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        head, arrays = read_head(folder), read_arrays(folder)
         common = common_of(head, arrays, FORMAT, VERSION, {"scopes"})
         scopes = tuple(tuple(scope) for scope in head["scopes"])
         coarse = common.coarse_domain
@@ -181,12 +178,24 @@ def read_head(folder: Path) -> dict[str, Any]:
     return dict(head)
 
 
+def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write ``arrays.npz``."""
+    with (folder / "arrays.npz").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read ``arrays.npz``: numbers only, never pickle."""
+    with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Turn whatever damaged or foreign files raise into one InputError."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, InputError) as error:
         raise InputError(
             "is not a readable model of this version of dpsynth.",
             where=folder.name,
@@ -210,13 +219,8 @@ def common_of(
         version: Its version.
         others: Keys of the head that only this format has.
     """
-    require(set(head) == _HEAD_KEYS | set(others))
-    require(head["format"] == form and head["version"] == version)
-    require(isinstance(head["method"], str))
-    attributes = tuple(
-        Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"]
-    )
-    domain = domain_of(attributes, head["zeros"], arrays)
+    require_head(head, _HEAD_KEYS | set(others), form, version)
+    domain = domain_of(head, arrays)
     partitions = {}
     for i, attribute in enumerate(domain):
         bins = take(arrays, f"partition_{i}", (attribute.size,), np.int64)
@@ -260,14 +264,19 @@ def zeros_arrays(domain: Domain) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def domain_of(
-    attributes: tuple[Attribute, ...],
-    zeros: Sequence[Sequence[str]],
-    arrays: dict[str, NDArray[Any]],
-) -> Domain:
-    """Return a domain with structural zeros, whose arrays are removed from the archive."""
-    domain = Domain(attributes)
-    found = tuple(_zeros(arrays, i, domain.project(names)) for i, names in enumerate(zeros))
+def require_head(head: Mapping[str, Any], keys: Collection[str], form: str, version: int) -> None:
+    """Raise ValueError unless a head is of this format and has just these keys."""
+    require(set(head) == set(keys))
+    require(head["format"] == form and head["version"] == version)
+    require(isinstance(head["method"], str))
+
+
+def domain_of(head: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Domain:
+    """Return the domain of a head with its structural zeros, whose arrays are removed."""
+    domain = Domain(
+        tuple(Attribute(**{**a, "positions": tuple(a["positions"])}) for a in head["domain"])
+    )
+    found = tuple(_zeros(arrays, i, domain.project(n)) for i, n in enumerate(head["zeros"]))
     return replace(domain, zeros=found)
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from dpsynth.errors import InputError
+from dpsynth.results import AssuranceClass
 from dpsynth.synth.method import Method
 
 GROUP = "dpsynth.synthesizers"
@@ -48,7 +49,7 @@ def load(name: str) -> Method | None:
         raise InputError(f"of {distribution} cannot be loaded ({failed}).", where=where)
     if not isinstance(method, Method):
         raise InputError(f"of {distribution} is no dpsynth.synth.method.Method.", where=where)
-    if method.assurance == "A":
+    if method.assurance == AssuranceClass.A:
         raise InputError(
             f"of {distribution} claims class A, which only dpsynth's own methods can have.",
             where=where,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.results import AssuranceClass
 from dpsynth.synth import plugins
 from dpsynth.synth.adapters import ADAPTERS
 from dpsynth.synth.aim import AimSynthesizer
@@ -57,7 +58,7 @@ def _method(
         assurance=assurance,
         fixed_plan=fixed_plan,
         summary=summary,
-        argument=_ARGUMENT if assurance == "B" else "",
+        argument=_ARGUMENT if assurance == AssuranceClass.B else "",
         trains=hasattr(kind, "training"),
         quick=quick or {},
     )

@@ -24,10 +24,18 @@ from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement, S
 from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.api import PlannedMarginal, PlannedStage
-from dpsynth.synth.forecast import bins_at_most
+from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedMarginal, PlannedStage
+from dpsynth.synth.forecast import bins_at_most, expected_noise
 from dpsynth.synth.marginal_model import MarginalModel
-from dpsynth.synth.oneway import OneWays, check_domain, one_way_cells
+from dpsynth.synth.oneway import (
+    OneWays,
+    check_domain,
+    measure_one_ways,
+    one_way_cells,
+    one_way_stage,
+    selecting_prices,
+)
+from dpsynth.synth.pgm.fit import shrinkage_for
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
 from dpsynth.synth.structure import (
     SIZES,
@@ -74,7 +82,7 @@ def check_run(
     *,
     label: str | None,
     workload: Iterable[Scope],
-    smallest_price: float,
+    rounds: int,
 ) -> None:
     """Refuse, before any data is opened, what the rounds could not do; see ``check_domain``.
 
@@ -83,7 +91,8 @@ def check_run(
     """
     check_domain(domain, rho, label)
     check_columns(domain, workload)
-    if len(domain) > 1 and smallest_price < 2.0 * MIN_RHO:
+    _, select, _ = selecting_prices(rho, len(domain))
+    if len(domain) > 1 and select / rounds < 2.0 * MIN_RHO:
         raise InputError(
             "is too small for that many rounds.",
             where="rho",
@@ -100,21 +109,25 @@ def whole_weights(weights: Mapping[Scope, float]) -> dict[Scope, int]:
     return {s: max(1, round(_FINEST_WEIGHT * w / largest)) for s, w in weights.items()}
 
 
-def round_stages(
-    domain: Domain, *, select: float, tables: float, rounds: int, columns: int
-) -> tuple[PlannedStage, PlannedStage]:
-    """Return the stages of the rounds as a plan states them.
+def planned_rounds(
+    domain: Domain, rho: float, *, rounds: int, columns: int
+) -> tuple[PlannedStage, ...]:
+    """Return the stages as a plan states them: the columns and, if there are several, the rounds.
 
     Args:
         domain: The fine domain.
-        select: Price of all selections.
-        tables: Price of all tables.
+        rho: The whole price.
         rounds: How many rounds at most.
         columns: Columns of the largest table.
     """
+    first, select, tables = selecting_prices(rho, len(domain))
+    one_way = one_way_stage(domain, first)
+    if len(domain) == 1:
+        return (one_way,)
     largest = math.prod(sorted(map(bins_at_most, domain))[-columns:])
     most = min(largest, MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN - one_way_cells(domain))
     return (
+        one_way,
         PlannedStage(
             stage=SELECT,
             description="The table that the model of the earlier rounds fits worst, once a round.",
@@ -137,6 +150,23 @@ def round_stages(
                 ),
             ),
         ),
+    )
+
+
+def forecast_rounds(
+    domain: Domain, rho: float, assumption: Assumption, *, rounds: int, size: str
+) -> tuple[ExpectedNoise, ...]:
+    """Say how far noise alone would move the columns and the tables of about so many rounds."""
+    first, _, tables = selecting_prices(rho, len(domain))
+    return expected_noise(
+        domain,
+        assumption,
+        stage=TABLES,
+        one_way_rho=first,
+        rho=tables,
+        pairs=rounds,
+        most_cells=min(SIZES[size], MAX_CELLS_PER_RUN - one_way_cells(domain)),
+        shrinkage=shrinkage_for(rho),
     )
 
 
@@ -168,6 +198,17 @@ class Growth:
         self.model = MarginalModel.from_measurements(
             self.method, self.one_ways, (), self.curator.rho, zeros=self.zeros
         )
+
+    @classmethod
+    def begun(cls, method: str, curator: Curator, *, rounds: int, size: str) -> Growth:
+        """Count the columns, in bins that suit tables of about so many rounds."""
+        first, _, tables = selecting_prices(curator.rho, len(curator.domain))
+        one_ways = measure_one_ways(
+            curator,
+            min(first, curator.remaining),
+            pair_rho=tables / rounds if len(curator.domain) > 1 else None,
+        )
+        return cls(method=method, curator=curator, one_ways=one_ways, size=size)
 
     def allowed(self, scopes: Iterable[Scope]) -> dict[Scope, Floats]:
         """Return the tables that may be measured now, with the counts that the model expects.

@@ -35,6 +35,8 @@ Scope = tuple[str, ...]
 #: Cells of the largest clique, by name. All cliques together may have TOGETHER times as many.
 SIZES = {"fast": 10_000, "default": 100_000, "large": 1_000_000}
 TOGETHER = 20
+#: What a table with the label counts: it decides what a classifier can learn.
+LABEL_WEIGHT = 2
 
 # What consistency between tables removes of the noise: 0.3 to 0.8 chose equally well on two tables.
 _NOISE_LEFT = 0.6

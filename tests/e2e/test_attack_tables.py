@@ -167,6 +167,21 @@ def test_a_column_that_is_not_there_is_an_error(desk: Desk, kind: str) -> None:
     assert f"synthetic.{kind}" in answer.err and "'outcome'" in answer.err
 
 
+@pytest.mark.parametrize("command", ["attack", "evaluate"])
+def test_a_seed_that_nobody_gave_is_told(desk: Desk, command: str) -> None:
+    """With it the same numbers come again; a machine may read it as a double."""
+    for name, rows in REAL.items():
+        write_csv(desk.folder / f"{name}.csv", rows[:300])
+    asked = [word for name in REAL for word in (f"--{name}", f"{name}.csv")]
+    asked += ["--dictionary", "dictionary.yaml"]
+    drawn = json.loads(desk.run(command, *asked, "--json").out)
+    assert drawn["seed"] == int(float(drawn["seed"])) < 2**53
+    again = desk.run(command, *asked, "--seed", str(drawn["seed"]), "--json")
+    assert json.loads(again.out) == drawn
+    shown = desk.run(command, *asked, "--seed", "77")
+    assert "Seed: 77" in shown.out
+
+
 def test_a_report_says_that_nothing_could_be_said(desk: Desk) -> None:
     """From start to end: the report is written, stamped inconclusive, and holds no curve."""
     tables, words = INCONCLUSIVE["a holdout that is too small"]

@@ -37,6 +37,7 @@ def test_machines_read_a_rejection(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     )
     answer = mechanism(desk, "--json")
     assert answer.code == 1, answer.text
+    assert answer.err == "", "progress is for people"
     found = json.loads(answer.out)
     assert found["verdict"] == "rejected" and found["disclosure"] == "independent"
     (audit,) = found["audits"]

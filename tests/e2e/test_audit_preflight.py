@@ -42,6 +42,7 @@ def test_machines_read_what_failed(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert answer.code == 1, answer.text
     found = json.loads(answer.out)
     assert not found["passed"]
+    assert isinstance(found["epsilon"], str) and 0 < float(found["epsilon"]) <= 1
     verdicts = {s["name"]: s["verdict"] for s in found["scenarios"]}
     assert verdicts == {"random": "pass", "formula": "fail"}
     places = [f["where"] for s in found["scenarios"] for f in s["findings"]]

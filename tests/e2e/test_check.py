@@ -30,6 +30,32 @@ def asked(desk: Desk, *more: str) -> dict[str, Any]:
     return tree
 
 
+def test_epsilon_delta_and_rho_are_decimal_strings_everywhere(desk: Desk) -> None:
+    """A contract of docs/architecture.md; each stage is told once."""
+    told = asked(desk, "--assume-rows", "5000", "--target-error", "0.05")
+    found: list[tuple[str, Any]] = []
+
+    def walk(tree: Any) -> None:
+        if isinstance(tree, dict):
+            found.extend(tree.items())
+        for each in tree.values() if isinstance(tree, dict) else tree:
+            if isinstance(each, dict | list):
+                walk(each)
+
+    walk(told)
+    losses = [
+        (name, value)
+        for name, value in found
+        if {"rho", "epsilon", "delta"} & set(name.split("_")) and name != "distance_at_max_epsilon"
+    ]
+    assert {"rho", "remaining_rho", "total_epsilon", "delta"} <= {name for name, _ in losses}
+    for name, value in losses:
+        assert value is None or isinstance(value, str), name
+        assert value is None or "e" not in value.lower(), name
+    assert "stages" not in told
+    assert float(told["rho"]) == pytest.approx(sum(float(s["rho"]) for s in told["plan"]))
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_the_rows_do_not_matter_and_are_not_read(
     desk: Desk, form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.csv as pa_csv
-from steward import DICTIONARY, HEADER, Desk, rows_of, write_csv
-from test_no_leak import _attachment
+from steward import DICTIONARY, HEADER, Desk, public_evidence, rows_of, write_csv
 
 OPEN = """\
 - {name: clinic, kind: categorical, role: other, meaning: clinic,
@@ -31,7 +30,7 @@ def furnish_open(desk: Desk, extra: list[tuple[str, ...]] | None = None) -> None
 def facts(bundle: Path) -> dict[str, Any]:
     return {
         f"{section}.{key}": leaf["value"]
-        for section, leaves in json.loads(_attachment(bundle)).items()
+        for section, leaves in public_evidence(bundle).items()
         if section != "schemaVersion"
         for key, leaf in leaves.items()
     }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
-from steward import Desk, rows_of, write_csv
+from steward import Desk, public_evidence, rows_of, write_csv
 
 from dpsynth.auditing.artifacts import holding
 
@@ -23,7 +22,7 @@ def _observe(desk: Desk, name: str) -> tuple[str, dict[str, object]]:
     words = re.sub(r"\[ +#", "[#", words)  # a step that begins after ten seconds is one wider
     with np.load(next((bundle / "internal" / "model").glob("*.npz")), allow_pickle=False) as arrays:
         one_ways = sorted(key for key in arrays.files if arrays[key].ndim == 1)
-    evidence = json.loads(_attachment(bundle))
+    evidence = public_evidence(bundle)
     return words, {
         "files": sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*")),
         "header": (bundle / "public" / "synthetic.csv").read_text().splitlines()[0],
@@ -32,14 +31,6 @@ def _observe(desk: Desk, name: str) -> tuple[str, dict[str, object]]:
         "warnings": evidence["data"]["warnings"],
         "arrays": bool(one_ways),
     }
-
-
-def _attachment(bundle: Path) -> str:
-    """Return the public evidence from its envelope."""
-    import base64
-
-    envelope = json.loads((bundle / "public" / "evidence.dsse.json").read_text())
-    return json.dumps(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
 
 
 def test_a_person_with_a_unique_value_changes_nothing_observable(desk: Desk) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from steward import DICTIONARY, Desk, rows_of, write_csv
-from test_no_leak import _attachment
+from steward import DICTIONARY, Desk, public_evidence, rows_of, write_csv
 
 WORDS = "already have a budget under another name (clinic)"
 
@@ -41,5 +38,5 @@ def test_the_same_people_under_a_second_lineage_are_noticed(desk: Desk) -> None:
 def test_the_ledger_is_named_in_the_evidence(desk: Desk) -> None:
     answer = desk.release()
     assert answer.code == 0, answer.text
-    ledger = json.loads(_attachment(desk.folder / "clinic"))["ledger"]
+    ledger = public_evidence(desk.folder / "clinic")["ledger"]
     assert len(ledger["id"]["value"]) == 32 and len(ledger["public_key"]["value"]) == 64

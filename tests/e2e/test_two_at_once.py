@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from fractions import Fraction
 
-from steward import Desk
-from test_no_leak import _attachment
+from steward import Desk, public_evidence
 
 from dpsynth.pipeline import ReleaseSettings, load_release_signer, prepare, run
 from dpsynth.pipeline.steps import reservation_of
@@ -61,7 +59,7 @@ def test_what_others_spent_meanwhile_is_in_the_certificate(desk: Desk) -> None:
 
     release_beside(desk, beside)
     verified(desk)
-    shown = json.loads(_attachment(desk.folder / "clinic"))
+    shown = public_evidence(desk.folder / "clinic")
     with read_ledger(str(desk.ledger)) as book:
         status = book.status("clinic")
     lost = next(r for r in status.records if r.release == "lost")

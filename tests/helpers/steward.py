@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,6 +144,13 @@ class Desk:
     def verify(self, bundle: Path) -> Answer:
         """Verify a bundle against this desk's root."""
         return self.run("verify", str(bundle), "--trust", str(self.folder / "keys" / "root.pem"))
+
+
+def public_evidence(bundle: Path) -> dict[str, Any]:
+    """Return the public evidence of a bundle from its envelope."""
+    envelope = json.loads((bundle / "public" / "evidence.dsse.json").read_text())
+    tree: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+    return tree
 
 
 def furnish(folder: Path, count: int = 4000) -> None:

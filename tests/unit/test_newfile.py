@@ -1,15 +1,16 @@
-"""A file appears whole, once, and replaces nothing."""
+"""A file appears whole: a new one once, replacing nothing; a replaced one is the old or the new."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from dpsynth.errors import InputError
-from dpsynth.newfile import new_bytes, new_file
+from dpsynth.newfile import create_bytes, new_bytes, new_file, replace_bytes
 
 
 @pytest.fixture(params=["links", "no links"])
@@ -58,3 +59,93 @@ def test_a_stop_leaves_nothing(folder: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"), new_bytes(folder / "no" / "x"):
         raise AssertionError("never opened")
     assert list(folder.iterdir()) == []
+
+
+def test_a_new_file_from_its_content_says_what_stopped_it(folder: Path) -> None:
+    create_bytes(folder / "key", b"k", mode=0o600)
+    assert (folder / "key").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        create_bytes(folder / "key", b"other")
+    with pytest.raises(FileNotFoundError):
+        create_bytes(folder / "no" / "x", b"")
+    assert (folder / "key").read_bytes() == b"k"
+    assert [path.name for path in folder.iterdir()] == ["key"]
+
+
+def test_a_replaced_file_is_whole_and_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    replace_bytes(path, b"first", mode=0o600)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"first", 0o600)
+    mask = os.umask(0o022)
+    try:
+        replace_bytes(path, b"second")
+    finally:
+        os.umask(mask)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"second", 0o644)
+    assert [each.name for each in tmp_path.iterdir()] == ["list"]
+
+
+def test_file_and_folder_are_on_the_disk_in_that_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        sync(handle)
+
+    def renamed(old: Path, new: Path) -> None:
+        done.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    replace_bytes(tmp_path / "list", b"x")
+    assert done == ["file", "rename", "folder"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_stop_before_the_rename_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    (tmp_path / "list").write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        replace_bytes(tmp_path / "list", b"new")
+    assert (tmp_path / "list").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["list"]
+
+
+def test_a_process_that_dies_before_the_rename_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"old")
+    child = os.fork()
+    if child == 0:
+        os.replace = lambda *_: os._exit(9)  # type: ignore[assignment]
+        replace_bytes(tmp_path / "list", b"new")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert (tmp_path / "list").read_bytes() == b"old"
+    (draft,) = (path for path in tmp_path.iterdir() if path.name != "list")
+    assert draft.name.startswith(".list.")
+    replace_bytes(tmp_path / "list", b"next")
+    assert (tmp_path / "list").read_bytes() == b"next"
+
+
+def test_a_file_system_that_cannot_sync_folders_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def picky(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not for folders")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", picky)
+    replace_bytes(tmp_path / "list", b"x")
+    assert (tmp_path / "list").read_bytes() == b"x"

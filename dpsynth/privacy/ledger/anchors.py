@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import InputError
+from dpsynth.newfile import replace_bytes
 from dpsynth.privacy.ledger.chain import Entry, Head, damaged
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -155,16 +155,10 @@ class Anchors:
         return tree
 
     def _save(self, name: str, tree: dict[str, Any]) -> None:
-        draft = self.folder / f".{name}.{secrets.token_hex(8)}"
         try:
-            with open(draft, "x", encoding="utf-8") as file:
-                json.dump(tree, file, sort_keys=True, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self.folder / name)
-            _sync_folder(self.folder)
+            content = json.dumps(tree, sort_keys=True, indent=1).encode()
+            replace_bytes(self.folder / name, content)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise self._unusable(error) from None
 
     @contextmanager
@@ -227,11 +221,3 @@ def _check_id(ledger_id: str) -> None:
     """Refuse an id that is none: it becomes the name of a file."""
     if not _ID.fullmatch(ledger_id):
         raise InputError("is not the id of a ledger.", where="anchor")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

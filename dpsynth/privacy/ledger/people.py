@@ -13,7 +13,6 @@ a document, or that they change what is released.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
+from dpsynth.newfile import replace_bytes
 
 Prints = NDArray[np.uint64]
 
@@ -109,10 +109,7 @@ class People:
             before = self._stored().get(lineage, prints[:0])
             kept = np.union1d(before, prints)[:MAX_KEPT]
             path = self.folder / f"{lineage}{_SUFFIX}"
-            part = self.folder / f".{lineage}.{os.getpid()}"
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(kept.astype(_STORED).tobytes())
-            part.replace(path)
+            replace_bytes(path, kept.astype(_STORED).tobytes(), mode=0o600)
         except OSError as error:
             raise InputError(
                 f"Fingerprints of units cannot be kept ({type(error).__name__}).",

@@ -87,6 +87,21 @@ def test_the_documents_conform(roles: tuple[Role, ...]) -> None:
     assert not conformance.check(report_pdf(evidence).pdf).problems
 
 
+def test_both_data_sheets_say_why_a_column_is_left_out() -> None:
+    column = {
+        "name": "notes", "kind": "text", "domain": "any text", "treatment": "left_out",
+        "reason": "Free text is never modelled.",
+    }  # fmt: skip
+    columns = [bare.values()["data.columns"][0] | column]
+    built = bare.build(data__columns=columns)
+    shown = sheets_of(protected=False)["DATASHEET.md"](built.public())
+    row = "| notes | text | any text | left out: Free text is never modelled. |"
+    assert row in shown
+    values = sample.adult_values()
+    values["data.columns"] = columns
+    assert row in sheets_of(protected=True)["DATASHEET.md"](sample.build(values).public())
+
+
 def test_a_long_certificate_keeps_to_two_pages() -> None:
     long = "It does one more thing that nobody should do with confidential rows. " * 6
     run = {**bare.values()["unprotected.runs"][0], "program": "p" * 80, "stage": "s" * 40}

@@ -6,6 +6,7 @@ could not know it. Noise has no seed here; each random statement says how often 
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from fractions import Fraction
@@ -26,7 +27,7 @@ from dpsynth.synth.adapters import ADAPTERS, extra
 from dpsynth.synth.adapters import aim as aim_module
 from dpsynth.synth.adapters import unbounded as unbounded_module
 from dpsynth.synth.contract import _Book
-from dpsynth.synth.empirical import EmpiricalModel, NoisyTable
+from dpsynth.synth.empirical import EmpiricalModel, NoisyTable, load_empirical
 
 DOMAIN = Domain.from_sizes({"a": 5, "b": 3, "c": 4})
 N = 300
@@ -257,3 +258,64 @@ def test_a_file_that_holds_more_or_less_than_a_model_is_refused(tmp_path: Path, 
     np.savez(tmp_path / "arrays.npz", **arrays)
     with pytest.raises(InputError, match="not a readable model"):
         registry.load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", "dpsynth-marginal-model"), ("version", 2), ("method", 5), ("total", 0.0),
+        ("total", True), ("total", "80"), ("total_sigma", -1.0), ("total_sigma", False),
+        ("zeros", [["z"]]), ("tables", [{"attributes": ["a"], "cells": 5}]),
+        ("tables", [{"attributes": ["z"], "cells": 5, "sigma": 1.0}]),
+        ("tables", [{"attributes": ["a"], "cells": 6, "sigma": 1.0}]),
+        ("tables", [{"attributes": ["a"], "cells": 5, "sigma": -1.0}]),
+        ("tables", [{"attributes": ["a"], "cells": 5.0, "sigma": 1.0}]),
+        ("domain", [{"name": "a", "size": 0, "positions": []}]), ("domain", 3),
+    ],
+)  # fmt: skip
+def test_a_head_of_another_shape_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError, match="not a readable model"):
+        load_empirical(tmp_path)
+
+
+def test_a_model_of_the_first_version_still_loads(tmp_path: Path) -> None:
+    """As dpsynth wrote it before readers shared their checks: these bytes may not change."""
+    head = """{
+ "format": "dpsynth-empirical-model",
+ "version": 1,
+ "method": "smartnoise:aim",
+ "total": 3.5,
+ "total_sigma": 0.0,
+ "domain": [
+  {
+   "name": "a",
+   "size": 3,
+   "n_ordered": 0,
+   "positions": [],
+   "out_of_domain": null,
+   "blank": null
+  }
+ ],
+ "zeros": [],
+ "tables": [
+  {
+   "attributes": [
+    "a"
+   ],
+   "cells": 3,
+   "sigma": 2.0
+  }
+ ]
+}
+"""
+    codes = np.array([[0], [2], [1]], dtype=np.int32)
+    (tmp_path / "model.json").write_text(head)
+    np.savez_compressed(tmp_path / "arrays.npz", codes=codes)
+    loaded = load_empirical(tmp_path)
+    assert np.array_equal(loaded.codes, codes) and loaded.total == 3.5
+    (tmp_path / "again").mkdir()
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again" / "model.json").read_text() == head

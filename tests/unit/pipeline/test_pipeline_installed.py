@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from dpsynth.pipeline import installed as module
 from dpsynth.pipeline.installed import installed, lock_digest
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
 
 
 def test_every_package_of_the_base_is_there_and_no_tool_of_developers() -> None:

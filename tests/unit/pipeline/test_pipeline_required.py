@@ -22,7 +22,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.results import Status
 from dpsynth.schema.domain import Attribute, Domain
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SHARP = AuditFact(status=Status.OK, text="x", sharp=True)
 STATED = ReleaseSettings(
