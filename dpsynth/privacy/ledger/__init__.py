@@ -4,6 +4,7 @@ from dpsynth.privacy.ledger.anchors import Anchor, Anchors
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind
 from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.privacy.ledger.ledger import Ledger
+from dpsynth.privacy.ledger.parties import Party
 from dpsynth.privacy.ledger.place import Place
 from dpsynth.privacy.ledger.records import (
     LedgerCheck,
@@ -32,6 +33,7 @@ __all__ = [
     "LedgerKey",
     "LineageStatus",
     "LineageTerms",
+    "Party",
     "Place",
     "ReleaseRecord",
     "ReleaseState",

@@ -57,7 +57,12 @@ def test_no_sum_says_that_a_release_without_a_guarantee_gave_nothing_away(
     assert ledger.status("people").joint(["Acme"]).rho == 0  # given back: it gave nothing away
     unprotected("b").open_data()
     status = ledger.status("people")
-    for read in (status.by_recipient, status.by_jurisdiction, lambda: status.joint(["Acme"])):
+    for read in (
+        lambda: status.recipients,
+        lambda: status.jurisdictions,
+        lambda: status.joint(["Acme"]),
+        lambda: status.parties.recipients[0].epsilon,
+    ):
         with pytest.raises(InputError, match="no epsilon"):
             read()
 
