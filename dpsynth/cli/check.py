@@ -87,7 +87,7 @@ def _refusal(plan: Plan, ledger: str | None) -> str | None:
         book.check_terms(plan.terms)
         if plan.settings.lineage not in book.lineages():
             return None
-        return book.refusal(plan.settings.lineage, **reservation_of(plan))
+        return book.refusal(plan.settings.lineage, reservation_of(plan))
 
 
 def _standing(plan: Plan, ledger: str | None) -> LineageForecast:
@@ -101,5 +101,5 @@ def _standing(plan: Plan, ledger: str | None) -> LineageForecast:
         return lineage_forecast(
             plan,
             book.status(plan.settings.lineage) if known else None,
-            refusal=book.refusal(plan.settings.lineage, **reservation_of(plan)) if known else None,
+            refusal=book.refusal(plan.settings.lineage, reservation_of(plan)) if known else None,
         )

@@ -13,6 +13,7 @@ from dpsynth.privacy.ledger.records import (
     ReleaseState,
     Standing,
 )
+from dpsynth.privacy.ledger.request import ReservationRequest
 from dpsynth.privacy.ledger.reservation import Reservation
 from dpsynth.privacy.ledger.terms import Cap, Caps, Currency, LineageTerms
 from dpsynth.privacy.ledger.transfer import adopt, import_lines
@@ -38,6 +39,7 @@ __all__ = [
     "ReleaseRecord",
     "ReleaseState",
     "Reservation",
+    "ReservationRequest",
     "adopt",
     "import_lines",
 ]

@@ -12,6 +12,7 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.chain import Entry, Head
 from dpsynth.privacy.ledger.parties import Parties, Party, together
+from dpsynth.privacy.ledger.request import ReservationRequest
 from dpsynth.privacy.ledger.terms import (
     Caps,
     Currency,
@@ -23,7 +24,6 @@ from dpsynth.privacy.ledger.terms import (
 )
 from dpsynth.privacy.numbers import float_up, parse_decimal
 from dpsynth.privacy.sampled import SampledSteps
-from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.results import decimal_string
 
 ZERO = Fraction(0)
@@ -145,36 +145,22 @@ class ReleaseRecord:
         }
 
     @classmethod
-    def asked(
-        cls,
-        release: str,
-        *,
-        budget: Budget | None,
-        rho: float,
-        unit: PrivacyUnit,
-        discovery_delta: float = 0.0,
-        recipient: str = "",
-        jurisdiction: str = "",
-        currency: Currency = Currency.ZCDP,
-        policy: Mapping[str, str] | None = None,
-        caps: Caps | None = None,
-        sampled: SampledSteps | None = None,
-    ) -> ReleaseRecord:
+    def asked(cls, request: ReservationRequest) -> ReleaseRecord:
         """Return a reservation as it is asked for, before it has a place in the ledger."""
         return cls(
             seq=0,
-            release=release,
-            budget=budget,
-            reserved_rho=rho,
-            discovery_delta=discovery_delta,
-            max_rows=unit.max_rows,
-            recipient=recipient,
-            jurisdiction=jurisdiction,
-            currency=currency,
-            policy=dict(policy or {}),
-            caps=caps or Caps(),
+            release=request.release,
+            budget=request.budget,
+            reserved_rho=request.rho,
+            discovery_delta=request.discovery_delta,
+            max_rows=request.unit.max_rows,
+            recipient=request.recipient,
+            jurisdiction=request.jurisdiction,
+            currency=request.currency,
+            policy=dict(request.policy),
+            caps=request.caps,
             created="",
-            sampled=sampled,
+            sampled=request.sampled,
         )
 
     @classmethod

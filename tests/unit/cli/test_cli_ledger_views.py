@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from ledger_books import UNIT, Books, spend
@@ -17,7 +17,7 @@ from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.foreign import UnboundedEvent
-from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms
+from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 SPENT = Fraction(0.015) + Fraction(0.01) + Fraction(0.005) + 2 * Fraction(0.02)
@@ -177,10 +177,11 @@ def test_a_lineage_without_a_guarantee_shows_no_number_of_one(books: Books) -> N
     with books.open() as ledger:
         total = Budget(epsilon=7.7, delta=1e-6)
         ledger.register(LineageTerms.of("bare", unit=UNIT, total=total))
-        held = ledger.reserve(
-            "bare", "made", budget=None, rho=0.0, unit=UNIT, plan=[], recipient="Acme",
+        asked = ReservationRequest(
+            release="made", budget=None, rho=0.0, unit=UNIT, plan=[], recipient="Acme",
             currency=Currency.NONE,
         )  # fmt: skip
+        held = ledger.reserve("bare", asked)
         held.open_data()
         held.record_unbounded([event])
         held.commit({})
@@ -206,23 +207,23 @@ def test_what_is_shown_of_a_cap_is_what_the_ledger_admits(books: Books, given_ba
     total, cap = Budget(epsilon=3.0, delta=1e-6), Budget(epsilon=2.5, delta=1e-6)
     rho = rho_for(budget)
 
-    def asked(release: str, rho: float, epsilon: float = 0.5, **more: Any) -> dict[str, Any]:
-        return {
-            "release": release, "rho": rho, "unit": UNIT, "plan": [], "recipient": "Acme",
-            "budget": Budget(epsilon=epsilon, delta=1e-6), **more,
-        }  # fmt: skip
+    def asked(release: str, rho: float, epsilon: float = 0.5) -> ReservationRequest:
+        return ReservationRequest(
+            release=release, rho=rho, unit=UNIT, plan=[], recipient="Acme",
+            budget=Budget(epsilon=epsilon, delta=1e-6),
+        )  # fmt: skip
 
     with books.open() as ledger:
         ledger.register(LineageTerms.of("new", unit=UNIT, total=total, recipient=cap))
         if given_back:
-            wide = asked("trained", 0.02, 2.4, currency=Currency.RENYI)
-            ledger.reserve("new", **wide).void()
-        ledger.reserve("new", **asked("counted", rho))
+            wide = replace(asked("trained", 0.02, 2.4), currency=Currency.RENYI)
+            ledger.reserve("new", wide).void()
+        ledger.reserve("new", asked("counted", rho))
     [party] = books.call("ledger", "status", "new", "--json").json["lineage"]["recipients"]
     assert (party["releases"], float(party["rho"])) == (1, rho)
     assert float(party["epsilon"]) == pytest.approx(0.5, rel=1e-6)
     rest = float(party["cap_left"]) * float(party["cap"]["rho"])
     with books.open() as ledger:
         for share, refused in ((1 - 1e-9, False), (1 + 1e-9, True)):
-            found = ledger.refusal("new", **asked("more", share * rest, 2.9))
+            found = ledger.refusal("new", asked("more", share * rest, 2.9))
             assert (found is not None) is refused

@@ -17,7 +17,17 @@ from hypothesis import strategies as st
 from dpsynth.errors import BudgetError, InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent, ThresholdEvent
-from dpsynth.privacy.ledger import Cap, Caps, Head, Ledger, LedgerKey, LineageTerms, Place, book
+from dpsynth.privacy.ledger import (
+    Cap,
+    Caps,
+    Head,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    Place,
+    ReservationRequest,
+    book,
+)
 from dpsynth.privacy.ledger.amounts import as_amount, as_text, read_amount
 from dpsynth.privacy.ledger.chain import GENESIS, canonical, check_chain
 from dpsynth.privacy.ledger.replay import Replay
@@ -143,13 +153,14 @@ def test_any_history_is_what_the_model_says(
             )  # fmt: skip
             allowed = fits(model, asked, capped, today)
             try:
-                held.append(
-                    ledger.reserve(
-                        "people", "r", budget=Budget(epsilon=2.0, delta=1e-6), rho=rho, unit=UNIT,
-                        plan=[], discovery_delta=delta, recipient=recipient, jurisdiction=place,
-                        caps=Caps(recipient=today) if strict else None,
-                    )
+                request = ReservationRequest(
+                    release="r", budget=Budget(epsilon=2.0, delta=1e-6), rho=rho, unit=UNIT,
+                    plan=[], discovery_delta=delta, recipient=recipient, jurisdiction=place,
+                    caps=Caps(recipient=today) if strict else Caps(),
                 )  # fmt: skip
+                refusal = ledger.refusal("people", request)
+                assert (refusal is None) is allowed
+                held.append(ledger.reserve("people", request))
                 model.append(asked)
                 assert allowed
             except BudgetError:
