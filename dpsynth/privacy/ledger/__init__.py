@@ -1,6 +1,7 @@
 """The budget ledger: what may be spent on people, what was, and the chain that proves it."""
 
 from dpsynth.privacy.ledger.anchors import Anchor, Anchors
+from dpsynth.privacy.ledger.book import ledger_exists
 from dpsynth.privacy.ledger.chain import GENESIS, Entry, Head, Kind
 from dpsynth.privacy.ledger.keys import LedgerKey
 from dpsynth.privacy.ledger.ledger import Ledger
@@ -42,4 +43,5 @@ __all__ = [
     "ReservationRequest",
     "adopt",
     "import_lines",
+    "ledger_exists",
 ]
