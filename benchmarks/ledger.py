@@ -29,6 +29,7 @@ from dpsynth.privacy.ledger import (
     LedgerKey,
     LineageTerms,
     Reservation,
+    ReservationRequest,
     import_lines,
 )
 from dpsynth.privacy.unit import PrivacyUnit, Relation
@@ -91,9 +92,8 @@ def run(*, entries: int) -> int:
 
 def reserve(ledger: Ledger, number: int) -> Reservation:
     """Reserve one release."""
-    return ledger.reserve(
-        "people",
-        f"release-{number}",
+    asked = ReservationRequest(
+        release=f"release-{number}",
         budget=Budget(epsilon=0.1, delta=1e-6),
         rho=RHO,
         unit=UNIT,
@@ -102,6 +102,7 @@ def reserve(ledger: Ledger, number: int) -> Reservation:
         jurisdiction=("CH", "EU")[number % 2],
         policy={"name": "default", "sha256": "0" * 64},
     )
+    return ledger.reserve("people", asked)
 
 
 def _fill(ledger: Ledger, entries: int) -> None:

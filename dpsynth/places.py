@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, Place
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, Place, ledger_exists
 
 LEDGER_VARIABLE = "DPSYNTH_LEDGER"
 LEDGER_KEY_VARIABLE = "DPSYNTH_LEDGER_KEY"
@@ -34,7 +34,7 @@ def existing_ledger(given: str | None = None) -> Place:
         InputError: There is no ledger.
     """
     place = ledger_path(given)
-    if not place.exists():
+    if not ledger_exists(place):
         raise InputError(
             "There is no ledger.",
             where=place.text,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,63 @@ def test_layers(module: str, path: Path) -> None:
 )
 def test_a_planted_violation_is_caught(module: str, code: str) -> None:
     assert violations(module, ast.parse(code), Path("x.py"))
+
+
+def edges(module: str, tree: ast.AST, known: Collection[str]) -> set[str]:
+    """Return what a module imports of its own unit: at any depth, for types alone, too.
+
+    ``from package import module`` is an import of the module.
+    """
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in known else str(node.module))
+    return {name for name in found if name in known and unit_of(name) == unit_of(module)} - {module}
+
+
+def cycles(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """Return what is left when modules that import nothing, or are not imported, are taken away."""
+    left = {module: set(targets) for module, targets in graph.items()}
+    while True:
+        imported = set().union(*left.values())
+        kept = {
+            module: targets & set(left)
+            for module, targets in left.items()
+            if targets & set(left) and module in imported
+        }
+        if kept == left:
+            return sorted(kept)
+        left = kept
+
+
+@cache
+def room_graph() -> Mapping[str, set[str]]:
+    """Return what each module imports of its own unit."""
+    known = dict(modules())
+    return {name: edges(name, ast.parse(path.read_text()), known) for name, path in known.items()}
+
+
+def test_no_room_has_a_cycle() -> None:
+    assert cycles(room_graph()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from dpsynth.privacy.ledger.postgres import has_ledger",
+        "def f():\n    from dpsynth.privacy.ledger import Kind, postgres",
+        "if TYPE_CHECKING:\n    import dpsynth.privacy.ledger.postgres",
+    ],
+)
+def test_a_planted_cycle_is_caught(line: str) -> None:
+    graph, place = dict(room_graph()), "dpsynth.privacy.ledger.place"
+    graph[place] = graph[place] | edges(place, ast.parse(line), graph)
+    found = cycles(graph)
+    assert {place, "dpsynth.privacy.ledger.postgres"} <= set(found)
 
 
 def test_only_the_curator_meets_rows_and_noise() -> None:

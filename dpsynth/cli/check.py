@@ -21,6 +21,7 @@ from dpsynth.pipeline.declared import check_declared
 from dpsynth.pipeline.forecast import LineageForecast, answers, forecast, lineage_forecast
 from dpsynth.pipeline.steps import reservation_of
 from dpsynth.places import ledger_path, read_ledger
+from dpsynth.privacy.ledger import ledger_exists
 
 
 @takes_release(without=("key", "passphrase_file"))
@@ -81,19 +82,19 @@ def check(
 
 def _refusal(plan: Plan, ledger: str | None) -> str | None:
     """Say why the ledger would refuse a release without a guarantee; None if it would not."""
-    if not ledger_path(ledger).exists():
+    if not ledger_exists(ledger_path(ledger)):
         return None
     with read_ledger(ledger) as book:
         book.check_terms(plan.terms)
         if plan.settings.lineage not in book.lineages():
             return None
-        return book.refusal(plan.settings.lineage, **reservation_of(plan))
+        return book.refusal(plan.settings.lineage, reservation_of(plan))
 
 
 def _standing(plan: Plan, ledger: str | None) -> LineageForecast:
     """Return where the lineage stands; a ledger that does not exist is not made."""
     place = ledger_path(ledger)
-    if not place.exists():
+    if not ledger_exists(place):
         return lineage_forecast(plan, None)
     with read_ledger(ledger) as book:
         book.check_terms(plan.terms)
@@ -101,5 +102,5 @@ def _standing(plan: Plan, ledger: str | None) -> LineageForecast:
         return lineage_forecast(
             plan,
             book.status(plan.settings.lineage) if known else None,
-            refusal=book.refusal(plan.settings.lineage, **reservation_of(plan)) if known else None,
+            refusal=book.refusal(plan.settings.lineage, reservation_of(plan)) if known else None,
         )

@@ -10,17 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 from dpsynth.cli.ledger_figures import (
-    Party,
     burn_down,
     check_joint,
     is_copy,
     joint,
-    jurisdictions,
     left_share,
-    recipients,
     states,
 )
-from dpsynth.privacy.ledger import Cap, Entry, Head, Ledger, LineageStatus, ReleaseRecord
+from dpsynth.privacy.ledger import Cap, Entry, Head, Ledger, LineageStatus, Party, ReleaseRecord
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import decimal_string
 
@@ -104,8 +101,8 @@ def details_json(row: LineageStatus, together: Sequence[str]) -> dict[str, Any]:
             }
             for step in burn_down(row)
         ],
-        "recipients": [_party(party) for party in recipients(row)],
-        "jurisdictions": [_party(party) for party in jurisdictions(row)],
+        "recipients": [_party(party) for party in row.recipients],
+        "jurisdictions": [_party(party) for party in row.jurisdictions],
         "joint": _party(joint(row, together)) if together else None,
     }
 

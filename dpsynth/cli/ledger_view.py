@@ -15,18 +15,15 @@ from rich.cells import set_cell_size
 
 from dpsynth.cli.console import say, show_table, width
 from dpsynth.cli.ledger_figures import (
-    Party,
     Step,
     burn_down,
     check_joint,
     is_copy,
     joint,
-    jurisdictions,
     left_share,
-    recipients,
     states,
 )
-from dpsynth.privacy.ledger import Entry, Head, Ledger, LineageStatus, ReleaseState
+from dpsynth.privacy.ledger import Entry, Head, Ledger, LineageStatus, Party, ReleaseState
 from dpsynth.privacy.numbers import float_down, float_up
 
 SHOWN = 30  #: releases of a burn-down; those before are told in one line
@@ -172,8 +169,8 @@ def show_lineage(row: LineageStatus, together: Sequence[str]) -> None:
     say("")
     _say_burn_down(burn_down(row))
     delta = f"{terms.total.delta:g}"
-    _show_parties("recipient", recipients(row))
-    _show_parties("jurisdiction", jurisdictions(row))
+    _show_parties("recipient", row.recipients)
+    _show_parties("jurisdiction", row.jurisdictions)
     say(f"Epsilon at delta {delta}: what each would know alone. Spellings of one name are one.")
     if together:
         _say_joint(joint(row, together), delta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from dpsynth.pipeline.examine import Progress
 from dpsynth.pipeline.plan import Plan
 from dpsynth.pipeline.state import Fitted, OpenData, SeenPeople
 from dpsynth.privacy.events import Charged, PoissonGaussianEvent, Unbounded
-from dpsynth.privacy.ledger import Currency, Ledger, Reservation
+from dpsynth.privacy.ledger import Currency, Ledger, Reservation, ReservationRequest
 from dpsynth.privacy.ledger.people import HALF, People
 from dpsynth.privacy.unprotected import UnprotectedCurator
 from dpsynth.results import Status
@@ -45,7 +45,7 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
             fix="Nothing was spent. Use the version of dpsynth and the kind of machine with which "
             "the lineage was registered, or a method that is zCDP.",
         )
-    reservation = ledger.reserve(plan.settings.lineage, **reservation_of(plan))
+    reservation = ledger.reserve(plan.settings.lineage, reservation_of(plan))
     try:
         yield reservation
     except BaseException as error:
@@ -54,33 +54,34 @@ def reserved(plan: Plan, ledger: Ledger) -> Iterator[Reservation]:
         raise SpentError(error) from None
 
 
-def reservation_of(plan: Plan) -> dict[str, Any]:
-    """Return what :meth:`Ledger.reserve` takes for a plan, beside the lineage."""
-    spent: dict[str, Any] = (
-        {
-            "budget": plan.budget,
-            "rho": plan.price.rho,
-            "discovery_delta": plan.price.discovery_delta,
-            "caps": plan.terms.caps,
-            "currency": plan.currency,
-            "sampled": plan.sampled,
-        }
-        if plan.protected
-        else {"budget": None, "rho": 0.0, "currency": Currency.NONE}
-    )
-    return {
-        "release": plan.settings.name,
-        **spent,
-        "unit": plan.unit,
-        "plan": plan.stages_json(),
-        "recipient": plan.settings.recipient,
-        "jurisdiction": plan.settings.jurisdiction,
-        "policy": {
+def reservation_of(plan: Plan) -> ReservationRequest:
+    """Return what a plan asks of the ledger."""
+    request = ReservationRequest(
+        release=plan.settings.name,
+        budget=None,
+        rho=0.0,
+        currency=Currency.NONE,
+        unit=plan.unit,
+        plan=plan.stages_json(),
+        recipient=plan.settings.recipient,
+        jurisdiction=plan.settings.jurisdiction,
+        policy={
             "name": plan.policy.name,
             "sha256": plan.policy.digest,
             **{f"waiver:{waiver.gate}": waiver.sha256 for waiver in plan.waivers},
         },
-    }
+    )
+    if not plan.protected:
+        return request
+    return replace(
+        request,
+        budget=plan.budget,
+        rho=plan.price.rho,
+        discovery_delta=plan.price.discovery_delta,
+        caps=plan.terms.caps,
+        currency=plan.currency,
+        sampled=plan.sampled,
+    )
 
 
 def open_table(

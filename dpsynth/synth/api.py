@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.measurement import Partitions
+from dpsynth.privacy.measurement import Measurement, Partitions
 from dpsynth.schema.domain import Domain
 
 
@@ -242,6 +242,34 @@ class Model(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write JSON and a file of arrays into an existing folder; never pickle, never rows."""
+        ...
+
+
+class KeepsCounts(Protocol):
+    """A model that keeps the noisy counts it was fitted to: what error bars are read from."""
+
+    @property
+    def domain(self) -> Domain:
+        """The coded domain of the rows that it generates."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Noisy estimate of the number of rows behind it, at least 1."""
+        ...
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything that was measured."""
+        ...
+
+    @property
+    def fixed(self) -> Mapping[str, int]:
+        """Code of every attribute that a condition fixed."""
+        ...
+
+    def marginal(self, attributes: Sequence[str]) -> NDArray[np.float64]:
+        """Return expected counts over `attributes`, shape ``domain.shape(attributes)``."""
         ...
 
 

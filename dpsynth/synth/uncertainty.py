@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,8 @@ from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions
 from dpsynth.results import Interval
 from dpsynth.synth.answers import Answer, Question, groups, indicator
-from dpsynth.synth.api import HalfWidth
+from dpsynth.synth.api import HalfWidth, KeepsCounts
 from dpsynth.synth.intervals import Chance, Reader, Rows
-
-if TYPE_CHECKING:
-    from dpsynth.synth.binned_model import BinnedModel
 
 Floats = NDArray[np.float64]
 Codes = tuple[int, ...]
@@ -111,7 +107,7 @@ class Mean:
 
 
 def estimate(
-    model: BinnedModel,
+    model: KeepsCounts,
     columns: Sequence[str] = (),
     *,
     where: Where | None = None,
@@ -179,7 +175,7 @@ def estimate(
 
 
 def estimate_mean(
-    model: BinnedModel, column: str, *, where: Where | None = None, level: float = LEVEL
+    model: KeepsCounts, column: str, *, where: Where | None = None, level: float = LEVEL
 ) -> Mean:
     """Return the mean of a column with intervals, codes off its line (missing, others) left out.
 
@@ -250,7 +246,7 @@ def estimate_mean(
     )
 
 
-def half_widths(model: BinnedModel, bins: Partitions) -> list[HalfWidth]:
+def half_widths(model: KeepsCounts, bins: Partitions) -> list[HalfWidth]:
     """Return half of the interval of one count, of every column and then of every table.
 
     Args:
@@ -276,7 +272,7 @@ def half_widths(model: BinnedModel, bins: Partitions) -> list[HalfWidth]:
     return found
 
 
-def _reader(model: BinnedModel, level: float) -> Reader:
+def _reader(model: KeepsCounts, level: float) -> Reader:
     """Return the reader of a model; InputError if it stands under a condition."""
     if model.fixed:
         raise InputError(
@@ -286,7 +282,7 @@ def _reader(model: BinnedModel, level: float) -> Reader:
     return Reader.of(model.domain, model.measurements, level)
 
 
-def _checked(model: BinnedModel, columns: Sequence[str], where: Where) -> dict[str, Codes]:
+def _checked(model: KeepsCounts, columns: Sequence[str], where: Where) -> dict[str, Codes]:
     """Return the condition with sorted codes; InputError for what is unknown or named twice."""
     named = (*columns, *where)
     for name in named:
@@ -305,7 +301,7 @@ def _checked(model: BinnedModel, columns: Sequence[str], where: Where) -> dict[s
     return {name: tuple(sorted(set(codes))) for name, codes in where.items()}
 
 
-def _expected(model: BinnedModel, columns: Sequence[str], fixed: Question) -> Floats:
+def _expected(model: KeepsCounts, columns: Sequence[str], fixed: Question) -> Floats:
     """Return what the model expects over columns, of the rows that meet a condition."""
     table = model.marginal((*columns, *fixed))
     for weights in reversed(list(fixed.values())):

@@ -54,8 +54,8 @@ def test_what_others_spent_meanwhile_is_in_the_certificate(desk: Desk) -> None:
 
     def beside(plan, book) -> None:
         asked = reservation_of(plan)
-        book.reserve("clinic", **(asked | {"release": "lost"})).open_data()
-        book.reserve("clinic", **(asked | {"release": "given-back"})).void()
+        book.reserve("clinic", replace(asked, release="lost")).open_data()
+        book.reserve("clinic", replace(asked, release="given-back")).void()
 
     release_beside(desk, beside)
     verified(desk)

@@ -20,7 +20,7 @@ from hospital import Hospital
 from signed_files import ALL
 
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Ledger, LedgerKey, LineageTerms
+from dpsynth.privacy.ledger import Ledger, LedgerKey, LineageTerms, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.signing.keys import Signer
 from dpsynth.signing.levels import Level
@@ -178,7 +178,8 @@ def _other_ledger(folder: Path) -> Path:
     budget = Budget(epsilon=4.0, delta=1e-6)
     with Ledger.open(path, key=LedgerKey.create(folder / "elsewhere.pem")) as ledger:
         ledger.register(LineageTerms.of("clinic", unit=unit, total=budget))
-        reservation = ledger.reserve("clinic", "first", budget=budget, rho=1e-3, unit=unit, plan=())
+        asked = ReservationRequest(release="first", budget=budget, rho=1e-3, unit=unit, plan=())
+        reservation = ledger.reserve("clinic", asked)
         reservation.open_data()
         reservation.commit({"public": "0" * 64, "internal": "1" * 64})
     return path

@@ -45,7 +45,7 @@ class Book:
         self.anchors = anchors
         self._replay = Replay()
         stood = anchors.at(place.text) if anchors is not None else None
-        if anchors is not None and stood is not None and not place.exists():
+        if anchors is not None and stood is not None and not ledger_exists(place):
             raise replaced(stood, anchors.folder)
         self._store = open_store(place, write=key is not None)
         try:
@@ -218,6 +218,19 @@ def open_store(place: Place, *, write: bool) -> Store:
     from dpsynth.privacy.ledger.sqlite import SqliteStore
 
     return SqliteStore(place, write=write)
+
+
+def ledger_exists(place: Place) -> bool:
+    """Say whether a ledger is at a place.
+
+    Raises:
+        InputError: The database cannot be reached.
+    """
+    if place.url is not None:
+        from dpsynth.privacy.ledger.postgres import has_ledger
+
+        return has_ledger(place)
+    return place.file.is_file()
 
 
 def require_key(replay: Replay, key: LedgerKey) -> None:

@@ -20,6 +20,7 @@ from fractions import Fraction
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.amounts import ZERO, minus, plus
+from dpsynth.privacy.ledger.parties import Parties, Party
 from dpsynth.privacy.ledger.records import ReleaseRecord
 from dpsynth.privacy.ledger.terms import (
     SLACK,
@@ -30,7 +31,7 @@ from dpsynth.privacy.ledger.terms import (
     conversion_delta,
     reached,
 )
-from dpsynth.privacy.numbers import float_down, float_up
+from dpsynth.privacy.numbers import float_down
 
 
 @dataclass
@@ -38,22 +39,30 @@ class Bucket:
     """Running sums over some releases of a lineage.
 
     Attributes:
+        name: First spelling of whose bucket it is; empty for all that are unnamed, and the total.
         rho: Exact sum of what they take.
         delta: The same of delta.
         live: Number of reservations that were not given back.
-        currency: How the bucket adds up; that of its first reservation.
+        renyi: Number of them that are no zCDP.
+        currency: How the bucket adds up; that of its first reservation, until nothing is live.
+        cap: Cap by the policy of the newest reservation, or None.
     """
 
+    name: str = ""
     rho: Decimal = ZERO
     delta: Decimal = ZERO
     live: int = 0
+    renyi: int = 0
     currency: Currency = Currency.ZCDP
+    cap: Cap | None = None
 
-    def add(self, record: ReleaseRecord) -> None:
-        """Count a new reservation."""
+    def add(self, record: ReleaseRecord, cap: Cap | None = None) -> None:
+        """Count a new reservation, which came with a cap for this bucket or with none."""
         if not self.live:
             self.currency = record.currency
         self.live += 1
+        self.renyi += record.currency is Currency.RENYI
+        self.cap = cap
         self.rho = plus(self.rho, Decimal(record.reserved_rho))
         if record.discovery_delta:
             self.delta = plus(self.delta, Decimal(record.discovery_delta))
@@ -63,7 +72,28 @@ class Bucket:
         self.rho = plus(minus(self.rho, Decimal(record.reserved_rho)), rho)
         if record.discovery_delta:
             self.delta = plus(minus(self.delta, Decimal(record.discovery_delta)), delta)
-        self.live -= void
+        if void:
+            self.live -= 1
+            self.renyi -= record.currency is Currency.RENYI
+            if not self.live:
+                self.currency = Currency.ZCDP
+
+    def party(self, terms: LineageTerms, cap: Cap | None) -> Party:
+        """Return the bucket for people; `cap` is the lineage's for such a bucket.
+
+        Where no cap stood, what is no zCDP may have come after zCDP: only the order of the lineage
+        bounds both.
+        """
+        caps = [one for one in (cap, self.cap) if one is not None]
+        return Party(
+            name=self.name,
+            releases=self.live,
+            rho=Fraction(self.rho),
+            delta=Fraction(self.delta),
+            currency=Currency.RENYI if self.renyi else self.currency,
+            terms=terms,
+            cap=min(caps, key=lambda one: one.rho, default=None),
+        )
 
 
 class Spending:
@@ -76,15 +106,34 @@ class Spending:
 
     def recipient(self, name: str) -> Bucket:
         """Return the bucket of a recipient; all unnamed ones share one."""
-        return self._recipients.setdefault(alike(name), Bucket())
+        return self._recipients.get(alike(name)) or Bucket()
 
     def jurisdiction(self, name: str) -> Bucket:
         """Return the bucket of a jurisdiction; all unnamed ones share one."""
-        return self._jurisdictions.setdefault(alike(name), Bucket())
+        return self._jurisdictions.get(alike(name)) or Bucket()
 
-    def of(self, record: ReleaseRecord) -> tuple[Bucket, Bucket, Bucket]:
-        """Return every bucket that a reservation counts in."""
-        return self.total, self.recipient(record.recipient), self.jurisdiction(record.jurisdiction)
+    def add(self, record: ReleaseRecord) -> tuple[Bucket, ...]:
+        """Count a new reservation; return every bucket that it counts in."""
+        recipient = _bucket(self._recipients, record.recipient)
+        jurisdiction = _bucket(self._jurisdictions, record.jurisdiction)
+        self.total.add(record)
+        recipient.add(record, record.caps.recipient)
+        jurisdiction.add(record, record.caps.jurisdiction)
+        return self.total, recipient, jurisdiction
+
+    def parties(self, terms: LineageTerms) -> Parties:
+        """Return what each recipient and jurisdiction has, as it is counted here."""
+        recipients, jurisdictions = self._recipients.values(), self._jurisdictions.values()
+        return Parties(
+            recipients=tuple(one.party(terms, terms.recipient_cap) for one in recipients),
+            jurisdictions=tuple(one.party(terms, terms.jurisdiction_cap) for one in jurisdictions),
+        )
+
+
+def _bucket(buckets: dict[str, Bucket], name: str) -> Bucket:
+    """Return the bucket of a name, made if there is none."""
+    short = alike(name)
+    return buckets.setdefault(short, Bucket(name=name if short else ""))
 
 
 def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> None:
@@ -163,8 +212,7 @@ def _check_cap(
             rest = _allows(left, record.priced, record)
             raise _overdrawn(title, cap.budget, rest, record, terms)
         return
-    delta = conversion_delta(cap.budget, terms.discovery_delta)
-    if reached(float_up(Fraction(after)), delta, terms.order) > cap.budget.epsilon * (1 + SLACK):
+    if terms.epsilon_at_order(Fraction(after), cap) > cap.budget.epsilon * (1 + SLACK):
         rest = f"no release of that size at the lineage's order {terms.order:.4g}"
         raise _overdrawn(title, cap.budget, rest, record, terms)
 

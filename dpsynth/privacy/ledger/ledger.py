@@ -7,13 +7,12 @@ and relation are written once and can never change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.anchors import Anchors
 from dpsynth.privacy.ledger.audit import check_claim
 from dpsynth.privacy.ledger.book import Book, Draft
@@ -27,10 +26,10 @@ from dpsynth.privacy.ledger.records import (
     Standing,
 )
 from dpsynth.privacy.ledger.replay import Replay
+from dpsynth.privacy.ledger.request import ReservationRequest
 from dpsynth.privacy.ledger.reservation import Reservation
-from dpsynth.privacy.ledger.terms import Caps, Currency, LineageTerms, alike
+from dpsynth.privacy.ledger.terms import LineageTerms, alike
 from dpsynth.privacy.ledger.transfer import lines_of
-from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.privacy.unit import PrivacyUnit
 
 if TYPE_CHECKING:
@@ -246,81 +245,32 @@ class Ledger:
             )
         return Reservation(self._book, lineage, record.release, seq, status).void()
 
-    def reserve(
-        self,
-        lineage: str,
-        release: str,
-        *,
-        budget: Budget | None,
-        rho: float,
-        unit: PrivacyUnit,
-        plan: Sequence[Mapping[str, Any]],
-        discovery_delta: float = 0.0,
-        recipient: str = "",
-        jurisdiction: str = "",
-        currency: Currency = Currency.ZCDP,
-        policy: Mapping[str, str] | None = None,
-        caps: Caps | None = None,
-        sampled: SampledSteps | None = None,
-    ) -> Reservation:
-        """Set part of a lineage's budget aside for one release, durably.
-
-        Args:
-            lineage: Registered lineage.
-            release: Name of the release.
-            budget: What the release may spend, as a person declared it; None with the currency
-                NONE.
-            rho: The same in rho, at what `discovery_delta` leaves of the budget's delta.
-            unit: Privacy unit; relation and column must be the lineage's.
-            plan: What is to be asked, for the record.
-            discovery_delta: What events with a delta of their own may spend of it.
-            recipient: Who gets the release; spellings with equal letters and digits are one.
-            jurisdiction: Where the recipient is; compared likewise.
-            currency: In what the events add up; events that are no zCDP need RENYI, programs
-                without any guarantee NONE.
-            policy: {"name", "sha256"} of the policy that judges the release.
-            caps: Caps of that policy for any one recipient and jurisdiction; the stricter of these
-                and the lineage's holds.
-            sampled: Steps on Poisson samples that are part of it; needs RENYI.
+    def reserve(self, lineage: str, request: ReservationRequest) -> Reservation:
+        """Set part of a registered lineage's budget aside for one release, durably.
 
         Raises:
             BudgetError: The lineage cannot pay, a cap is reached, or protected and unprotected
                 releases would meet in it. Nothing was written.
             InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
         """
-        asked = ReleaseRecord.asked(
-            release,
-            budget=budget,
-            rho=rho,
-            unit=unit,
-            discovery_delta=discovery_delta,
-            recipient=recipient,
-            jurisdiction=jurisdiction,
-            currency=currency,
-            policy=policy,
-            caps=caps,
-            sampled=sampled,
-        )
+        asked = ReleaseRecord.asked(request)
         found: list[LineageStatus] = []
 
         def decide(replay: Replay) -> Draft:
-            found.append(_admitted(replay, lineage, asked, unit))
-            return lineage, Kind.RESERVE, asked.to_json(plan)
+            found.append(_admitted(replay, lineage, asked, request.unit))
+            return lineage, Kind.RESERVE, asked.to_json(request.plan)
 
         entry = self._book.write(decide)
-        return Reservation(self._book, lineage, release, entry.seq, found[-1])
+        return Reservation(self._book, lineage, request.release, entry.seq, found[-1])
 
-    def refusal(self, lineage: str, release: str, **asked: Any) -> str | None:
-        """Say why :meth:`reserve` would refuse; None if it would not. Takes the same arguments.
+    def refusal(self, lineage: str, request: ReservationRequest) -> str | None:
+        """Say why :meth:`reserve` would refuse; None if it would not. Nothing is written.
 
         Raises:
             InputError: The lineage is unknown, the unit differs, or a rho exceeds its budget.
         """
-        unit = asked.pop("unit")
-        asked.pop("plan")
-        record = ReleaseRecord.asked(release, unit=unit, **asked)
         try:
-            _admitted(self._book.read(), lineage, record, unit)
+            _admitted(self._book.read(), lineage, ReleaseRecord.asked(request), request.unit)
         except BudgetError as error:
             return str(error)
         return None

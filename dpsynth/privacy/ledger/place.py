@@ -78,18 +78,6 @@ class Place:
         """Return the text without a password."""
         return self.text
 
-    def exists(self) -> bool:
-        """Say whether a ledger is there.
-
-        Raises:
-            InputError: The database cannot be reached.
-        """
-        if self.url is None:
-            return self.file.is_file()
-        from dpsynth.privacy.ledger.postgres import has_ledger
-
-        return has_ledger(self)
-
     @property
     def file(self) -> Path:
         """The path; InputError if this is a database."""

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.chain import Entry, Head
+from dpsynth.privacy.ledger.parties import Parties, Party, together
+from dpsynth.privacy.ledger.request import ReservationRequest
 from dpsynth.privacy.ledger.terms import (
     Caps,
     Currency,
@@ -22,11 +24,7 @@ from dpsynth.privacy.ledger.terms import (
 )
 from dpsynth.privacy.numbers import float_up, parse_decimal
 from dpsynth.privacy.sampled import SampledSteps
-from dpsynth.privacy.unit import PrivacyUnit
 from dpsynth.results import decimal_string
-
-if TYPE_CHECKING:
-    from dpsynth.privacy.accountant import Loss
 
 ZERO = Fraction(0)
 _PRICES = {"epsilon", "delta", "rho", "discovery_delta", "caps"}
@@ -147,36 +145,22 @@ class ReleaseRecord:
         }
 
     @classmethod
-    def asked(
-        cls,
-        release: str,
-        *,
-        budget: Budget | None,
-        rho: float,
-        unit: PrivacyUnit,
-        discovery_delta: float = 0.0,
-        recipient: str = "",
-        jurisdiction: str = "",
-        currency: Currency = Currency.ZCDP,
-        policy: Mapping[str, str] | None = None,
-        caps: Caps | None = None,
-        sampled: SampledSteps | None = None,
-    ) -> ReleaseRecord:
+    def asked(cls, request: ReservationRequest) -> ReleaseRecord:
         """Return a reservation as it is asked for, before it has a place in the ledger."""
         return cls(
             seq=0,
-            release=release,
-            budget=budget,
-            reserved_rho=rho,
-            discovery_delta=discovery_delta,
-            max_rows=unit.max_rows,
-            recipient=recipient,
-            jurisdiction=jurisdiction,
-            currency=currency,
-            policy=dict(policy or {}),
-            caps=caps or Caps(),
+            release=request.release,
+            budget=request.budget,
+            reserved_rho=request.rho,
+            discovery_delta=request.discovery_delta,
+            max_rows=request.unit.max_rows,
+            recipient=request.recipient,
+            jurisdiction=request.jurisdiction,
+            currency=request.currency,
+            policy=dict(request.policy),
+            caps=request.caps,
             created="",
-            sampled=sampled,
+            sampled=request.sampled,
         )
 
     @classmethod
@@ -219,12 +203,15 @@ class LineageStatus:
         spent_rho: Exact sum over all releases.
         spent_delta: The same of what events spend of delta.
         records: Every reservation, oldest first.
+        parties: What the filter counts for each recipient and jurisdiction; read them by
+            :attr:`recipients` and :attr:`jurisdictions`.
     """
 
     terms: LineageTerms
     spent_rho: Fraction
     spent_delta: Fraction
     records: tuple[ReleaseRecord, ...]
+    parties: Parties
 
     @property
     def remaining_rho(self) -> Fraction:
@@ -279,18 +266,21 @@ class LineageStatus:
         order = self.terms.order if self.renyi else None
         return reached(float_up(self.spent_rho), self.terms.conversion_delta, order)
 
-    def by_recipient(self) -> dict[str, Loss]:
-        """Return what each recipient was reserved or got, by the first spelling of the name.
+    @property
+    def recipients(self) -> tuple[Party, ...]:
+        """What each recipient was reserved or got, oldest first; open and refused releases count.
 
-        Open and refused releases count. The empty name stands for all unnamed recipients together.
+        Raises:
+            InputError: Something without a guarantee was released: nothing bounds what they know.
         """
-        return self._by([record.recipient for record in self.records])
+        return self._bounded.recipients
 
-    def by_jurisdiction(self) -> dict[str, Loss]:
-        """Return the same for each jurisdiction."""
-        return self._by([record.jurisdiction for record in self.records])
+    @property
+    def jurisdictions(self) -> tuple[Party, ...]:
+        """The same for each jurisdiction."""
+        return self._bounded.jurisdictions
 
-    def joint(self, recipients: Iterable[str]) -> Loss:
+    def joint(self, recipients: Iterable[str]) -> Party:
         """Return what several recipients know at most if they pool what they got.
 
         Only the lineage's total holds whatever was asked because of whatever answer. This sum
@@ -299,30 +289,18 @@ class LineageStatus:
         Raises:
             InputError: Something without a guarantee was released: nothing bounds what they know.
         """
-        from dpsynth.privacy.accountant import Loss
-
         asked = {alike(name) for name in recipients}
-        found = (record for record in self.records if alike(record.recipient) in asked)
-        return sum(map(self._loss, found), Loss())
+        return together([one for one in self.recipients if alike(one.name) in asked], self.terms)
 
-    def _loss(self, record: ReleaseRecord) -> Loss:
-        """Return what a release takes; at the lineage's one order where it is no zCDP."""
-        from dpsynth.privacy.accountant import Loss
-
-        if not record.protected and record.state is not ReleaseState.VOID:
-            _ = record.priced  # raises: zero would say that it gave nothing away
-        order = self.terms.order if record.currency is Currency.RENYI else None
-        return Loss(rho=record.spent_rho, delta=record.spent_delta, order=order)
-
-    def _by(self, names: list[str]) -> dict[str, Loss]:
-        from dpsynth.privacy.accountant import Loss
-
-        shown: dict[str, str] = {}
-        found: dict[str, Loss] = {}
-        for name, record in zip(names, self.records, strict=True):
-            first = shown.setdefault(alike(name), name if alike(name) else "")
-            found[first] = found.get(first, Loss()) + self._loss(record)
-        return found
+    @property
+    def _bounded(self) -> Parties:
+        """The parties; InputError where a zero would say that a release gave nothing away."""
+        if self.unprotected:
+            raise InputError(
+                "has releases without a guarantee, so no epsilon.",
+                where=f"lineage {self.terms.lineage}",
+            )
+        return self.parties
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,12 +104,14 @@ class Replay:
 
     def status(self, lineage: str) -> LineageStatus:
         """Return the status of a lineage; KeyError if there is none of that name."""
-        total = self._spending[lineage].total
+        terms, spending = self.terms[lineage], self._spending[lineage]
+        total = spending.total
         return LineageStatus(
-            terms=self.terms[lineage],
+            terms=terms,
             spent_rho=Fraction(total.rho),
             spent_delta=Fraction(total.delta),
             records=tuple(release.current() for release in self._releases[lineage].values()),
+            parties=spending.parties(terms),
         )
 
     def record(self, lineage: str, seq: int) -> ReleaseRecord:
@@ -223,9 +225,7 @@ class Replay:
                 if record.protected
                 else f"Entry {entry.seq} runs without a guarantee in a lineage that promises one."
             ) from None
-        buckets = self._spending[lineage].of(record)
-        for bucket in buckets:
-            bucket.add(record)
+        buckets = self._spending[lineage].add(record)
         self._releases[lineage][entry.seq] = _Release(record, buckets)
 
     def _charge(self, entry: Entry, *, full: bool) -> None:

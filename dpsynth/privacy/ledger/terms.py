@@ -14,7 +14,7 @@ from typing import Any
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_epsilon
-from dpsynth.privacy.numbers import float_down, parse_decimal
+from dpsynth.privacy.numbers import float_down, float_up, parse_decimal
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 from dpsynth.results import decimal_string
 
@@ -169,6 +169,11 @@ class LineageTerms:
     def caps(self) -> Caps:
         """The caps on top of the total."""
         return Caps(recipient=self.recipient_cap, jurisdiction=self.jurisdiction_cap)
+
+    def epsilon_at_order(self, rho: Fraction, cap: Cap) -> float:
+        """Return the epsilon of rho at the lineage's order and a cap's delta, rounded up."""
+        delta = conversion_delta(cap.budget, self.discovery_delta)
+        return reached(float_up(rho), delta, self.order)
 
     def check(self) -> None:
         """Raise InputError if a rho exceeds its epsilon, or the order is none."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.privacy.ledger.anchors import Anchors
-from dpsynth.privacy.ledger.book import check_entries, now, open_store, require_key
+from dpsynth.privacy.ledger.book import check_entries, ledger_exists, now, open_store, require_key
 from dpsynth.privacy.ledger.chain import (
     FORMAT,
     GENESIS,
@@ -149,7 +149,7 @@ def _continue(
         anchors.check(replay.ledger_id, replay.keys, replay.entries, place.text)
     why = (reason or "").strip()
     # Before anything is made at the place. Only a ledger that stands at its home needs neither.
-    if not replay.moved and not why and not place.exists():
+    if not replay.moved and not why and not ledger_exists(place):
         raise _still_open()
     store = open_store(place, write=True)
     try:

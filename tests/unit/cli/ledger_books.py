@@ -10,7 +10,7 @@ from typing import Any
 
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey
+from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 UNIT = PrivacyUnit(relation=Relation.ADD_REMOVE, name="patient", column="id", max_rows=2)
@@ -71,10 +71,11 @@ def spend(
     last: str = "commit",
 ) -> None:
     """Write one release up to its last step."""
-    held = ledger.reserve(
-        "clinic", release, budget=Budget(epsilon=1, delta=1e-6), rho=RHO, unit=UNIT, plan=[],
+    asked = ReservationRequest(
+        release=release, budget=Budget(epsilon=1, delta=1e-6), rho=RHO, unit=UNIT, plan=[],
         recipient=recipient, jurisdiction=jurisdiction,
     )  # fmt: skip
+    held = ledger.reserve("clinic", asked)
     if last == "void":
         held.void()
     if last in {"void", "reserve"}:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from ledger_books import UNIT, Books, spend
 from rich.cells import cell_len
 
-from dpsynth.cli.ledger_figures import burn_down, joint, recipients
+from dpsynth.cli.ledger_figures import burn_down, joint
+from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.foreign import UnboundedEvent
-from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms
+from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 SPENT = Fraction(0.015) + Fraction(0.01) + Fraction(0.005) + 2 * Fraction(0.02)
@@ -63,7 +65,7 @@ def test_joint_is_the_sum_and_at_least_each_alone(books: Books) -> None:
     with Ledger.open(books.path) as ledger:
         row = ledger.status("clinic")
     together = joint(row, ["hospital basel", "ACME"])
-    alone = {party.name: party for party in recipients(row)}
+    alone = {party.name: party for party in row.recipients}
     assert together.rho == alone["Hospital Basel"].rho + alone["Acme"].rho
     assert together.epsilon > max(alone["Hospital Basel"].epsilon, alone["Acme"].epsilon)
     assert together.epsilon == tight_epsilon(float(together.rho), row.terms.conversion_delta)
@@ -175,10 +177,11 @@ def test_a_lineage_without_a_guarantee_shows_no_number_of_one(books: Books) -> N
     with books.open() as ledger:
         total = Budget(epsilon=7.7, delta=1e-6)
         ledger.register(LineageTerms.of("bare", unit=UNIT, total=total))
-        held = ledger.reserve(
-            "bare", "made", budget=None, rho=0.0, unit=UNIT, plan=[], recipient="Acme",
+        asked = ReservationRequest(
+            release="made", budget=None, rho=0.0, unit=UNIT, plan=[], recipient="Acme",
             currency=Currency.NONE,
         )  # fmt: skip
+        held = ledger.reserve("bare", asked)
         held.open_data()
         held.record_unbounded([event])
         held.commit({})
@@ -195,3 +198,32 @@ def test_a_lineage_without_a_guarantee_shows_no_number_of_one(books: Books) -> N
     assert "no guarantee" in table.out + table.err and "7.7" not in table.out + table.err
     asked = books.call("ledger", "status", "bare", "--joint", "Acme")
     assert asked.code == 2 and "nothing bounds" in asked.err
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+def test_what_is_shown_of_a_cap_is_what_the_ledger_admits(books: Books, given_back: bool) -> None:
+    """A reservation that was given back leaves no trace: neither in the filter nor in a figure."""
+    budget = Budget(epsilon=0.5, delta=1e-6)
+    total, cap = Budget(epsilon=3.0, delta=1e-6), Budget(epsilon=2.5, delta=1e-6)
+    rho = rho_for(budget)
+
+    def asked(release: str, rho: float, epsilon: float = 0.5) -> ReservationRequest:
+        return ReservationRequest(
+            release=release, rho=rho, unit=UNIT, plan=[], recipient="Acme",
+            budget=Budget(epsilon=epsilon, delta=1e-6),
+        )  # fmt: skip
+
+    with books.open() as ledger:
+        ledger.register(LineageTerms.of("new", unit=UNIT, total=total, recipient=cap))
+        if given_back:
+            wide = replace(asked("trained", 0.02, 2.4), currency=Currency.RENYI)
+            ledger.reserve("new", wide).void()
+        ledger.reserve("new", asked("counted", rho))
+    [party] = books.call("ledger", "status", "new", "--json").json["lineage"]["recipients"]
+    assert (party["releases"], float(party["rho"])) == (1, rho)
+    assert float(party["epsilon"]) == pytest.approx(0.5, rel=1e-6)
+    rest = float(party["cap_left"]) * float(party["cap"]["rho"])
+    with books.open() as ledger:
+        for share, refused in ((1 - 1e-9, False), (1 + 1e-9, True)):
+            found = ledger.refusal("new", asked("more", share * rest, 2.9))
+            assert (found is not None) is refused

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Anchors, Ledger, LedgerKey, LineageTerms, Reservation
+from dpsynth.privacy.ledger import (
+    Anchors,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    Reservation,
+    ReservationRequest,
+)
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 TOTAL_RHO = 0.08  # below the 0.0881 that epsilon 2, delta 1e-6 allows
@@ -81,9 +88,8 @@ def reserve(ledger: Ledger) -> Callable[..., Reservation]:
         epsilon: float = 1.0,
         **more: object,
     ) -> Reservation:
-        return (book or ledger).reserve(
-            lineage,
-            release,
+        asked = ReservationRequest(
+            release=release,
             budget=Budget(epsilon=epsilon, delta=1e-6),
             rho=rho,
             unit=PrivacyUnit(
@@ -93,8 +99,9 @@ def reserve(ledger: Ledger) -> Callable[..., Reservation]:
                 max_rows=1 if column is None else 2,
             ),
             plan=[{"stage": "one-way", "rho": "0.01"}],
-            **more,
+            **more,  # type: ignore[arg-type]
         )
+        return (book or ledger).reserve(lineage, asked)
 
     return call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,21 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import Loss, rho_for, total_loss
+from dpsynth.privacy.accountant import rho_for, total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_epsilon
 from dpsynth.privacy.events import GaussianEvent, PoissonGaussianEvent, ThresholdEvent
-from dpsynth.privacy.ledger import Cap, Caps, Currency, Kind, Ledger, LedgerKey, LineageTerms
+from dpsynth.privacy.ledger import (
+    Cap,
+    Caps,
+    Currency,
+    Kind,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    Party,
+    Reservation,
+)
 from dpsynth.privacy.ledger.audit import price
 from dpsynth.privacy.losses import poisson_rho, threshold_delta
 
@@ -41,6 +52,11 @@ def threshold(rho: float = 0.001) -> ThresholdEvent:
     limit = 2 + math.ceil(7 * sigma)
     return ThresholdEvent(stage="d", attribute="a", sigma=sigma, threshold=limit, sensitivity=2,
                           rho=rho, delta=threshold_delta(sigma, limit, 2))  # fmt: skip
+
+
+def shown(parties: Iterable[Party]) -> dict[str, tuple[int, Fraction, Fraction]]:
+    """Return what parties took, by name."""
+    return {party.name: (party.releases, party.rho, party.delta) for party in parties}
 
 
 def poisson(order: float, steps: int = 100) -> PoissonGaussianEvent:
@@ -96,12 +112,12 @@ def test_a_recipient_has_a_cap_whatever_the_spelling(book: Ledger, reserve) -> N
         assert "a release at epsilon" in str(caught.value) and caught.value.fix
     reserve("three", book=book, recipient="Univ. Y", jurisdiction="FR")
     status = book.status("people")
-    assert status.by_recipient() == {
-        "Univ. X": Loss(rho=Fraction(0.0243)),
-        "Univ. Y": Loss(rho=Fraction(0.0243)),
+    assert shown(status.recipients) == {
+        "Univ. X": (1, Fraction(0.0243), 0),
+        "Univ. Y": (1, Fraction(0.0243), 0),
     }
-    assert status.joint(["UNIV X", "univ y"]) == Loss(rho=2 * Fraction(0.0243))
-    assert status.joint([]) == Loss()
+    assert shown([status.joint(["UNIV X", "univ y"])]) == {"": (2, 2 * Fraction(0.0243), 0)}
+    assert shown([status.joint([])]) == {"": (0, 0, 0)}
 
 
 def test_unnamed_recipients_share_one_bucket(book: Ledger, reserve) -> None:
@@ -109,7 +125,7 @@ def test_unnamed_recipients_share_one_bucket(book: Ledger, reserve) -> None:
     for name in ("", " ", "?!"):
         with pytest.raises(BudgetError, match="all recipients without a name"):
             reserve("two", book=book, recipient=name)
-    assert set(book.status("people").by_recipient()) == {""}
+    assert set(shown(book.status("people").recipients)) == {""}
 
 
 def test_a_jurisdiction_has_a_cap(book: Ledger, reserve) -> None:
@@ -117,8 +133,8 @@ def test_a_jurisdiction_has_a_cap(book: Ledger, reserve) -> None:
     with pytest.raises(BudgetError, match="The cap for jurisdiction ch is epsilon 1.3"):
         reserve("two", book=book, recipient="b", jurisdiction="ch")
     reserve("three", book=book, recipient="b", jurisdiction="FR")
-    found = book.status("people").by_jurisdiction()
-    assert found == {name: Loss(rho=Fraction(0.0243)) for name in ("CH", "FR")}
+    found = shown(book.status("people").jurisdictions)
+    assert found == {name: (1, Fraction(0.0243), 0) for name in ("CH", "FR")}
 
 
 def test_the_stricter_cap_of_today_holds_and_is_recorded(book: Ledger, reserve) -> None:
@@ -176,8 +192,8 @@ def test_delta_for_discovery_is_reserved_and_charged(book: Ledger, reserve) -> N
     status = book.status("people")
     assert status.spent_delta == 2 * Fraction(event.delta)
     assert status.remaining_delta == Fraction(2e-7) - 2 * Fraction(event.delta)
-    assert status.by_recipient()["b"] == Loss(rho=2 * Fraction(0.001),
-                                              delta=2 * Fraction(event.delta))  # fmt: skip
+    taken = (1, 2 * Fraction(0.001), 2 * Fraction(event.delta))
+    assert shown(status.recipients)["b"] == taken
     assert book.verify().entries == 8
 
 
@@ -259,10 +275,86 @@ def test_a_bucket_that_began_at_the_order_stays_there(path: Path, key: LedgerKey
             except BudgetError:
                 break
             left += 0.01
-        spent = float(opened.status("people").by_recipient()["a"].rho)
+        (party,) = opened.status("people").recipients
+        spent = float(party.rho)
+        assert party.currency is Currency.RENYI
+        assert party.epsilon == party.terms.epsilon_at_order(party.rho, party.cap)
+        assert party.left == max(0, 1 - Fraction(party.epsilon) / Fraction(2.8))
         assert epsilon_at(terms.order, spent, 1e-6) <= 2.8 * (1 + 1e-9)
         assert epsilon_at(terms.order, spent + 0.01, 1e-6) > 2.8
         assert spent + 0.01 < terms.total_rho, "the cap stopped it, not the total"
+
+
+def test_a_cap_is_shown_in_the_way_in_which_it_is_enforced(
+    path: Path, key: LedgerKey, unit, reserve
+) -> None:
+    """The first reservation fixes the way, until nothing is left that was not given back."""
+    cap = Budget(epsilon=2.8, delta=1e-6)
+    terms = LineageTerms.of("people", unit=unit, total=TOTAL, recipient=cap)
+    with Ledger.open(path.with_name("way.sqlite"), key=key) as opened:
+        opened.register(terms)
+
+        def party() -> Party:
+            (found,) = opened.status("people").recipients
+            return found
+
+        def wide(release: str) -> Reservation:
+            return reserve(release, book=opened, rho=0.001, epsilon=2.7, currency=Currency.RENYI)
+
+        wide("a").void()
+        assert (party().releases, party().epsilon, party().left) == (0, 0.0, 1)
+        first = wide("b")
+        second = reserve("c", book=opened, rho=0.001)
+        first.void()
+        assert (party().releases, party().currency) == (1, Currency.RENYI)
+        assert party().epsilon == epsilon_at(terms.order, 0.001, 1e-6)
+        wide("d").void()  # admitted: the way is still that of b
+        second.void()
+        reserve("e", book=opened, rho=0.001)
+        assert (party().releases, party().currency) == (1, Currency.ZCDP)
+        assert party().epsilon == tight_epsilon(0.001, 1e-6)
+        assert party().left == 1 - Fraction(0.001) / Fraction(party().cap.rho)
+        with pytest.raises(BudgetError, match="adds up earlier releases as zCDP"):
+            wide("f")
+
+
+def test_where_zcdp_and_the_other_met_only_the_order_says_what_is_known(
+    plain: Ledger, reserve
+) -> None:
+    """Without a cap no way was fixed. The epsilon of a mixture is never that of zCDP alone."""
+    order = plain.status("people").terms.order
+    reserve("a", book=plain, rho=0.001, recipient="a")
+    reserve("b", book=plain, rho=0.001, epsilon=2.9, recipient="a", currency=Currency.RENYI)
+    reserve("c", book=plain, rho=0.001, recipient="c")
+    mixed, pure = plain.status("people").recipients
+    both = plain.status("people").joint(["a", "c"])
+    assert mixed.epsilon == epsilon_at(order, 0.002, 1e-6) > tight_epsilon(0.002, 1e-6)
+    assert pure.epsilon == tight_epsilon(0.001, 1e-6)
+    assert both.currency is Currency.RENYI and both.rho == 3 * Fraction(0.001)
+    assert both.epsilon >= mixed.epsilon and both.left is None
+
+
+def test_asking_for_a_refused_recipient_leaves_no_line(book: Ledger, reserve) -> None:
+    with pytest.raises(BudgetError):
+        reserve("r", book=book, recipient="UNIV X", epsilon=2.9, rho=0.1)
+    reserve("r", book=book, recipient="Univ. X", rho=0.001)
+    assert [party.name for party in book.status("people").recipients] == ["Univ. X"]
+
+
+def test_the_shown_cap_is_the_stricter_of_the_lineages_and_the_newest(
+    book: Ledger, reserve, capped: LineageTerms
+) -> None:
+    strict = Cap.of(Budget(epsilon=0.5, delta=1e-6), discovery_delta=2e-7)
+    loose = Cap.of(Budget(epsilon=2.0, delta=1e-6), discovery_delta=2e-7)
+    for newest, expected in (
+        (strict, strict),
+        (loose, capped.recipient_cap),
+        (None, capped.recipient_cap),
+    ):
+        reserve("r", book=book, recipient="a", rho=0.001, caps=Caps(recipient=newest))
+        (party,) = book.status("people").recipients
+        assert party.cap == expected
+        assert party.left == 1 - party.rho / Fraction(party.cap.rho)
 
 
 def test_events_that_are_priced_together_cost_what_each_costs(book: Ledger, reserve) -> None:

@@ -22,16 +22,19 @@ from children import watch_statements
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.ledger import Ledger, LedgerKey
+from dpsynth.privacy.ledger import Ledger, LedgerKey, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
+def asked(name, epsilon, rho):
+    unit = PrivacyUnit(relation=Relation.ADD_REMOVE, name="patient", column="id", max_rows=2)
+    budget = Budget(epsilon=epsilon, delta=1e-6)
+    return ReservationRequest(release=name, budget=budget, rho=rho, unit=unit, plan=[])
+
 def reserve(ledger, name):
-    return ledger.reserve("people", name, budget=Budget(epsilon=1.0, delta=1e-6), rho=0.0243,
-        unit=PrivacyUnit(relation=Relation.ADD_REMOVE, name="patient", column="id", max_rows=2),
-        plan=[])
+    return ledger.reserve("people", asked(name, 1.0, 0.0243))
 """
 
 # Steps 1 to 4 write reserve, open, charge and commit. A process dies after a step has returned,
@@ -72,9 +75,7 @@ LOOP = (
     + """
 ledger = Ledger.open(Path(sys.argv[1]), key=LedgerKey.load(Path(sys.argv[2])))
 for k in range(10**6):
-    reservation = ledger.reserve("people", f"r{k}", budget=Budget(epsilon=0.01, delta=1e-6),
-        rho=1e-7, unit=PrivacyUnit(relation=Relation.ADD_REMOVE, name="patient", column="id",
-        max_rows=2), plan=[])
+    reservation = ledger.reserve("people", asked(f"r{k}", 0.01, 1e-7))
     print(reservation.open_data().digest, flush=True)
     print(reservation.commit({}).digest, flush=True)
 """

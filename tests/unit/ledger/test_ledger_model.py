@@ -15,10 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import Loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent, ThresholdEvent
-from dpsynth.privacy.ledger import Cap, Caps, Head, Ledger, LedgerKey, LineageTerms, Place, book
+from dpsynth.privacy.ledger import (
+    Cap,
+    Caps,
+    Head,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    Place,
+    ReservationRequest,
+    book,
+)
 from dpsynth.privacy.ledger.amounts import as_amount, as_text, read_amount
 from dpsynth.privacy.ledger.chain import GENESIS, canonical, check_chain
 from dpsynth.privacy.ledger.replay import Replay
@@ -144,13 +153,14 @@ def test_any_history_is_what_the_model_says(
             )  # fmt: skip
             allowed = fits(model, asked, capped, today)
             try:
-                held.append(
-                    ledger.reserve(
-                        "people", "r", budget=Budget(epsilon=2.0, delta=1e-6), rho=rho, unit=UNIT,
-                        plan=[], discovery_delta=delta, recipient=recipient, jurisdiction=place,
-                        caps=Caps(recipient=today) if strict else None,
-                    )
+                request = ReservationRequest(
+                    release="r", budget=Budget(epsilon=2.0, delta=1e-6), rho=rho, unit=UNIT,
+                    plan=[], discovery_delta=delta, recipient=recipient, jurisdiction=place,
+                    caps=Caps(recipient=today) if strict else Caps(),
                 )  # fmt: skip
+                refusal = ledger.refusal("people", request)
+                assert (refusal is None) is allowed
+                held.append(ledger.reserve("people", request))
                 model.append(asked)
                 assert allowed
             except BudgetError:
@@ -190,13 +200,19 @@ def test_any_history_is_what_the_model_says(
     assert [r.state.value for r in status.records] == [r.state for r in model]
     assert [r.charged_rho for r in status.records] == [r.charged_rho for r in model]
     assert [r.charged_delta for r in status.records] == [r.charged_delta for r in model]
-    for found, label in ((status.by_recipient(), "recipient"), (status.by_jurisdiction(), "place")):
-        sums: dict[str, Loss] = {}
+    for found, label in ((status.recipients, "recipient"), (status.jurisdictions, "place")):
+        sums: dict[str, list] = {}
         for r in model:
-            name = getattr(r, label).upper()
-            loss = Loss(rho=spent(r, "rho"), delta=spent(r, "delta"))
-            sums[name] = sums.get(name, Loss()) + loss
-        assert {k.replace(".", "").upper(): v for k, v in found.items()} == sums
+            sums.setdefault(getattr(r, label).upper(), []).append(r)
+        assert [p.name.replace(".", "").upper() for p in found] == list(sums)
+        for party, of in zip(found, sums.values(), strict=True):
+            assert party.releases == sum(r.state != "void" for r in of)
+            assert party.rho == sum(spent(r, "rho") for r in of)
+            assert party.delta == sum(spent(r, "delta") for r in of)
+            limit = capped.jurisdiction_cap if label == "place" else capped.recipient_cap
+            limit = today if label == "recipient" and of[-1].strict else limit
+            assert party.cap == limit
+            assert party.left == max(0, 1 - party.rho / Fraction(limit.rho))
     light, full = Replay(), Replay()
     entries = check_chain(memory.rows, Head(seq=0, digest=GENESIS))
     light.extend(entries)

@@ -21,7 +21,15 @@ from dpsynth.errors import BudgetError
 from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.ledger import Kind, Ledger, LedgerKey, LineageTerms, ReleaseState, Reservation
+from dpsynth.privacy.ledger import (
+    Kind,
+    Ledger,
+    LedgerKey,
+    LineageTerms,
+    ReleaseState,
+    Reservation,
+    ReservationRequest,
+)
 
 KILLS = int(os.environ.get("DPSYNTH_KILLS", "1000"))
 RACERS = 32
@@ -33,8 +41,9 @@ Tell = Callable[[str], None]
 
 
 def reserve(ledger: Ledger, name: str, unit, rho: float = RHO) -> Reservation:
-    return ledger.reserve("people", name, budget=Budget(epsilon=1.0, delta=1e-6), rho=rho,
-                          unit=unit, plan=[], recipient=name[-1])  # fmt: skip
+    asked = ReservationRequest(release=name, budget=Budget(epsilon=1.0, delta=1e-6), rho=rho,
+                               unit=unit, plan=[], recipient=name[-1])  # fmt: skip
+    return ledger.reserve("people", asked)
 
 
 def spend(place: Path | str, key: LedgerKey, unit, seed: int, tell: Tell) -> None:

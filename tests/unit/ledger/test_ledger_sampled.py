@@ -12,9 +12,11 @@ from dpsynth.errors import BudgetError, InputError
 from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import sigma_for
+from dpsynth.privacy.conversion import epsilon_at
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.ledger import Currency, Ledger, LedgerKey, LineageTerms
 from dpsynth.privacy.mechanisms import gaussian_rho
+from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.sampled import SampledSteps, release_steps
 
 TOTAL = Budget(epsilon=3.0, delta=1e-6)
@@ -62,8 +64,10 @@ def test_a_release_costs_its_price_at_the_lineages_order(book, planned, reserve)
     record = book.status("people").records[0]
     assert record.sampled == steps and record.spent_rho <= Fraction(rho)
     assert book.status("people").renyi
-    for loss in (book.status("people").by_recipient()[""], book.status("people").joint([""])):
-        assert (loss.rho, loss.order) == (record.spent_rho, order)
+    status = book.status("people")
+    for party in (*status.recipients, *status.jurisdictions, status.joint([""])):
+        assert (party.rho, party.currency) == (record.spent_rho, Currency.RENYI)
+        assert party.epsilon == epsilon_at(order, float_up(record.spent_rho), 1e-6)
     assert book.verify().entries == 7
     # The same epsilon at this order alone would be far above what was declared.
     with pytest.raises(InputError, match="exceeds the epsilon"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dpsynth.errors import BudgetError, InputError, LedgerDamagedError
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.foreign import UnboundedEvent
-from dpsynth.privacy.ledger import Currency, Kind, Ledger, LedgerKey
+from dpsynth.privacy.ledger import Currency, Kind, Ledger, LedgerKey, ReservationRequest
 from dpsynth.privacy.ledger.book import Book, check_entries
 from dpsynth.privacy.ledger.chain import seal
 from dpsynth.privacy.sampled import SampledSteps
@@ -23,10 +24,11 @@ PRICED = GaussianEvent(
 @pytest.fixture
 def unprotected(ledger: Ledger, unit):
     def call(release: str = "n"):
-        return ledger.reserve(
-            "people", release, budget=None, rho=0.0, unit=unit, plan=[{"stage": "fit"}],
+        asked = ReservationRequest(
+            release=release, budget=None, rho=0.0, unit=unit, plan=[{"stage": "fit"}],
             currency=Currency.NONE, recipient="Acme",
         )  # fmt: skip
+        return ledger.reserve("people", asked)
 
     return call
 
@@ -57,7 +59,12 @@ def test_no_sum_says_that_a_release_without_a_guarantee_gave_nothing_away(
     assert ledger.status("people").joint(["Acme"]).rho == 0  # given back: it gave nothing away
     unprotected("b").open_data()
     status = ledger.status("people")
-    for read in (status.by_recipient, status.by_jurisdiction, lambda: status.joint(["Acme"])):
+    for read in (
+        lambda: status.recipients,
+        lambda: status.jurisdictions,
+        lambda: status.joint(["Acme"]),
+        lambda: status.parties.recipients[0].epsilon,
+    ):
         with pytest.raises(InputError, match="no epsilon"):
             read()
 
@@ -103,12 +110,14 @@ STEPS = SampledSteps(sampling_rate=0.1, noise_multiplier=1.0, steps=3)
 
 @pytest.mark.parametrize("change", [{"rho": 0.1}, {"discovery_delta": 1e-9}, {"sampled": STEPS}])
 def test_a_reservation_without_a_guarantee_has_no_price(ledger: Ledger, unit, change) -> None:
-    asked = {"budget": None, "rho": 0.0, "unit": unit, "plan": [], "currency": Currency.NONE}
+    asked = ReservationRequest(
+        release="n", budget=None, rho=0.0, unit=unit, plan=[], currency=Currency.NONE
+    )
     with pytest.raises(InputError, match="has no price"):
-        ledger.reserve("people", "n", **(asked | change))
+        ledger.reserve("people", replace(asked, **change))
     with pytest.raises(InputError):
-        ledger.reserve("people", "n", **(asked | {"currency": Currency.ZCDP, "rho": 0.1}))
-    assert ledger.refusal("people", "n", **asked) is None
+        ledger.reserve("people", replace(asked, currency=Currency.ZCDP, rho=0.1))
+    assert ledger.refusal("people", asked) is None
 
 
 def _resealed(path: Path, key: LedgerKey, kind: Kind, change) -> None:
