@@ -22,7 +22,7 @@ from dpsynth.places import anchors, read_ledger
 from dpsynth.privacy.ledger import Anchors, Entry, Head
 from dpsynth.privacy.ledger.book import now
 from dpsynth.privacy.ledger.transfer import read_lines
-from dpsynth.verification.anchors import Claim, Fault, LedgerAnchor, fault_of, read_claim
+from dpsynth.verification.anchors import Fault, LedgerAnchor, NamedHead, fault_of, read_claim
 
 if TYPE_CHECKING:
     from dpsynth.signing.timestamp import Authorities
@@ -137,7 +137,7 @@ def anchor(
     say("Give it to somebody who does not hold the ledger's key; it names nobody.")
 
 
-def _roots(files: Sequence[Path], claims: Sequence[Claim]) -> Authorities:
+def _roots(files: Sequence[Path], claims: Sequence[NamedHead]) -> Authorities:
     """Load the authorities that the reader trusts, if there is a time stamp that they can prove."""
     if not files:
         return []
@@ -170,7 +170,7 @@ def _read_export(file: Path, known: Anchors, chain: _Chain) -> None:
     chain.entries = replay.entries
 
 
-def _compare(claim: Claim, chain: _Chain, known: Anchors, roots: Authorities) -> None:
+def _compare(claim: NamedHead, chain: _Chain, known: Anchors, roots: Authorities) -> None:
     """Compare one claim with the chain; a chain that does not hold says nothing about it."""
     told: dict[str, Any] = {
         "source": claim.source,
@@ -193,7 +193,7 @@ def _compare(claim: Claim, chain: _Chain, known: Anchors, roots: Authorities) ->
 
 
 def _time_stamp(
-    made: LedgerAnchor, token: bytes, claim: Claim, chain: _Chain, roots: Authorities
+    made: LedgerAnchor, token: bytes, claim: NamedHead, chain: _Chain, roots: Authorities
 ) -> dict[str, str] | None:
     """Check the time stamp of an anchor file; None where it is none."""
     from dpsynth.signing.timestamp import Trust, check_token

@@ -133,7 +133,7 @@ class LedgerAnchor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class NamedHead:
     """A head that a text, a document or an anchor file names.
 
     Attributes:
@@ -151,7 +151,7 @@ class Claim:
     anchor: LedgerAnchor | None = None
 
 
-def read_claim(text: str) -> Claim:
+def read_claim(text: str) -> NamedHead:
     """Read SEQ:DIGEST, an anchor file, a bundle, its public folder or an evidence file.
 
     The signature of a document is not checked here: what counts is whether the ledger holds the
@@ -162,7 +162,7 @@ def read_claim(text: str) -> Claim:
     """
     try:
         if match := _HEAD.fullmatch(text.strip()):
-            return Claim(source=text.strip(), head=_head(int(match[1]), match[2].lower()))
+            return NamedHead(source=text.strip(), head=_head(int(match[1]), match[2].lower()))
         return _read_file(text)
     except OSError as error:
         what = f"cannot be read as an anchor ({type(error).__name__})"
@@ -177,7 +177,7 @@ def read_claim(text: str) -> Claim:
     )
 
 
-def _read_file(text: str) -> Claim:
+def _read_file(text: str) -> NamedHead:
     """Read a claim from a file, or from the evidence of a bundle folder."""
     path = Path(text)
     if path.is_dir():
@@ -188,7 +188,7 @@ def _read_file(text: str) -> Claim:
     tree = json.loads(path.read_bytes())
     if "dpsynth_ledger_anchor" in tree:
         anchor = LedgerAnchor.from_json(tree)
-        return Claim(
+        return NamedHead(
             source=text,
             head=anchor.head,
             ledger_id=anchor.ledger_id,
@@ -196,7 +196,7 @@ def _read_file(text: str) -> Claim:
             anchor=anchor,
         )
     ledger = json.loads(base64.b64decode(tree["payload"], validate=True))["predicate"]["ledger"]
-    return Claim(
+    return NamedHead(
         source=text,
         head=_head(ledger["head_seq"]["value"], ledger["head_digest"]["value"]),
         ledger_id=str(ledger["id"]["value"]),
@@ -204,7 +204,9 @@ def _read_file(text: str) -> Claim:
     )
 
 
-def fault_of(claim: Claim, ledger_id: str, entries: Sequence[Entry]) -> tuple[Fault, str] | None:
+def fault_of(
+    claim: NamedHead, ledger_id: str, entries: Sequence[Entry]
+) -> tuple[Fault, str] | None:
     """Say what is wrong between a verified chain and a claim; None if the chain holds it."""
     head = claim.head
     if claim.ledger_id not in {"", ledger_id}:
