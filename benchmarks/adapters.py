@@ -35,7 +35,7 @@ from benchmarks import coded
 from benchmarks.targets import small_table
 from benchmarks.threads import one_thread
 from dpsynth import attacks
-from dpsynth.privacy.accountant import epsilon
+from dpsynth.privacy.cross_check import epsilon
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.forecast import Case, real
 from benchmarks.threads import one_thread
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.schema.domain import Domain

@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import own
 from dpsynth.auditing.artifacts import holding
 from dpsynth.errors import SelfTestError
-from dpsynth.privacy.account import Account
+from dpsynth.privacy.books import Account
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import coded
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.results import Interval

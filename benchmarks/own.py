@@ -11,8 +11,8 @@ from dpsynth.attacks.api import Generate
 from dpsynth.attacks.sizes import Keep
 from numpy.typing import NDArray
 
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.schema.domain import Domain

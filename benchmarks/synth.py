@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks import coded, peers
 from benchmarks.threads import one_thread
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import renyi_order
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.synth import registry

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dpsynth.auditing.witness import Witness
 from dpsynth.auditing.worlds import Worlds
-from dpsynth.privacy.accountant import epsilon as epsilon_of
 from dpsynth.privacy.calibrate import MAX_RHO
+from dpsynth.privacy.cross_check import epsilon as epsilon_of
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import SelectionEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation

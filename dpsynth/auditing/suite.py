@@ -18,9 +18,9 @@ from dpsynth.auditing.runs import Scores, Setup, View, draw
 from dpsynth.auditing.worlds import make_worlds
 from dpsynth.errors import InputError
 from dpsynth.exact import gdp_epsilon
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import MAX_EPSILON, Budget
 from dpsynth.privacy.conversion import renyi_order
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curve import zcdp_profile
 from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.sampled import SampledSteps, release_steps

@@ -19,7 +19,7 @@ from dpsynth.pipeline.promise import (
     lineage_epsilon,
 )
 from dpsynth.pipeline.state import Run
-from dpsynth.privacy.accountant import Loss, total_loss
+from dpsynth.privacy.losses import Loss, total_loss
 from dpsynth.privacy.meaning import beliefs
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.results import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.privacy.sampled import SampledSteps, release_steps
 from dpsynth.schema.declared import Column, OpenDomain

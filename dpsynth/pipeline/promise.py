@@ -11,14 +11,13 @@ from fractions import Fraction
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline.plan import Plan
-from dpsynth.privacy import accountant
-from dpsynth.privacy.accountant import Loss
+from dpsynth.privacy import cross_check
+from dpsynth.privacy.accountants import cross_check_sampled
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import LineageStatus
-from dpsynth.privacy.losses import group_loss
+from dpsynth.privacy.losses import Loss, group_loss, total_loss
 from dpsynth.privacy.meaning import Guarantee
 from dpsynth.privacy.numbers import float_up
-from dpsynth.privacy.readers import cross_check_sampled
 from dpsynth.synth import registry
 
 
@@ -50,7 +49,7 @@ def promised_epsilon(plan: Plan, delta: float) -> float:
     own = plan.price.discovery_delta
     if plan.sampled is not None:
         return plan.sampled.epsilon(plan.rest_rho, delta - own)
-    return accountant.epsilon(Loss(rho=Fraction(plan.price.rho), delta=Fraction(own)), delta)
+    return cross_check.epsilon(Loss(rho=Fraction(plan.price.rho), delta=Fraction(own)), delta)
 
 
 def charged_epsilons(plan: Plan, events: Sequence[Event]) -> tuple[float, list[tuple[str, float]]]:
@@ -62,7 +61,7 @@ def charged_epsilons(plan: Plan, events: Sequence[Event]) -> tuple[float, list[t
     if plan.sampled is not None:
         found = cross_check_sampled(events, delta)
         return found[0][1], found
-    found = accountant.cross_check(accountant.total_loss(events), delta)
+    found = cross_check.cross_check(total_loss(events), delta)
     return max(value for _, value in found), found
 
 
@@ -71,7 +70,7 @@ def group_epsilon(plan: Plan, events: Sequence[Event], size: int) -> float | Non
     try:
         own = group_loss(events, size).delta
         loss = Loss(rho=Fraction(plan.price.rho) * size**2, delta=own)
-        return accountant.epsilon(loss, plan.budget.delta)
+        return cross_check.epsilon(loss, plan.budget.delta)
     except InputError:
         return None
 
@@ -95,4 +94,4 @@ def lineage_epsilon(
         return plan.sampled.epsilon_alone(float_up(rho), terms.order, terms.conversion_delta)
     renyi = plan.sampled is not None or (status is not None and status.renyi)
     loss = Loss(rho=Fraction(float_up(rho)), order=terms.order if renyi else None)
-    return accountant.epsilon(loss, terms.conversion_delta) if rho else 0.0
+    return cross_check.epsilon(loss, terms.conversion_delta) if rho else 0.0

@@ -2,7 +2,7 @@
 
 They need no arrays, so a ledger that is only read need not load any to say what is spent. Every
 rounding is outward. What is stated for a release is the largest of these and of other accountants:
-:mod:`dpsynth.privacy.accountant`. Derivations: docs/accounting.md.
+:mod:`dpsynth.privacy.cross_check`. Derivations: docs/accounting.md.
 """
 
 from __future__ import annotations

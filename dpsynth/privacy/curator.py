@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy import noise
-from dpsynth.privacy.account import Account
+from dpsynth.privacy.books import Account
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for, threshold_for
 from dpsynth.privacy.conversion import renyi_order
 from dpsynth.privacy.events import (

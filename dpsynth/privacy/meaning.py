@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError
+from dpsynth.privacy.accountants import PldAccountant
 from dpsynth.privacy.curve import (
     Profile,
     check_rho,
@@ -27,7 +28,6 @@ from dpsynth.privacy.curve import (
 )
 from dpsynth.privacy.events import Event, PoissonGaussianEvent
 from dpsynth.privacy.losses import total_loss
-from dpsynth.privacy.readers import PldAccountant
 from dpsynth.privacy.sampled import SampledSteps
 
 Floats = NDArray[np.float64]

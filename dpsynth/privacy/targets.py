@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import ROUND_DOWN, Decimal
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import epsilon, rho_for
 from dpsynth.privacy.budget import MAX_EPSILON, MIN_EPSILON, Budget
+from dpsynth.privacy.cross_check import epsilon, rho_for
 from dpsynth.privacy.meaning import hit_rate
 
 _LEAST_RHO = 1e-12

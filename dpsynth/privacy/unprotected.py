@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.account import Account
+from dpsynth.privacy.books import Account
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event, Unbounded
 from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent

@@ -11,8 +11,8 @@ from steward import HEADER, Answer, Desk, rows_of, write_csv
 
 from dpsynth.pipeline import ReleaseSettings, prepare
 from dpsynth.pipeline.forecast import answers, lineage_forecast, two_digits
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.sources.files import FileSource
 

@@ -10,8 +10,8 @@ from dpsynth.attacks import generators, shadow
 from steward import DEFAULT_POLICY, Desk
 
 from dpsynth.pipeline.replica import Replica
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.ledger import Ledger
 
 SHADOWS = {f"shadow_{how}_{whom}" for how in ("lira", "forest") for whom in ("worst", "random")}

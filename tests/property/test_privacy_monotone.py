@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.privacy import meaning
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import tight_epsilon
+from dpsynth.privacy.cross_check import rho_for
 
 RHOS = st.floats(1e-10, 60.0)
 DELTAS = st.floats(1e-15, 1e-3)

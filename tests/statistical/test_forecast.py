@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.synth import registry
 from dpsynth.synth.api import Assumption
 

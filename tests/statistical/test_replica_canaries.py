@@ -16,9 +16,9 @@ from dpsynth.attacks.claim import Claim
 
 from dpsynth import attacks
 from dpsynth.pipeline.replica import Replica
-from dpsynth.privacy.accountant import epsilon as epsilon_of
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import epsilon as epsilon_of
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.results import AttackVerdict
 from dpsynth.schema.domain import Domain
 from dpsynth.synth import registry

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.synth import registry

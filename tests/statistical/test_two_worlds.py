@@ -21,8 +21,8 @@ from dpsynth.auditing.claim import TradeOff, claimed_mu
 from dpsynth.auditing.judge import SAMPLES, judge
 from dpsynth.auditing.runs import Scores, draw
 from dpsynth.privacy import curator as curator_module
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.synth.registry import make
 
 BUDGET = Budget(epsilon=3.0, delta=1e-2)

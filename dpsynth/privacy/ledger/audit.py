@@ -29,7 +29,7 @@ from dpsynth.privacy.ledger.terms import (
 from dpsynth.privacy.numbers import float_up
 
 if TYPE_CHECKING:
-    from dpsynth.privacy.accountant import Loss
+    from dpsynth.privacy.losses import Loss
 
 
 def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -> Loss:
@@ -40,7 +40,7 @@ def price(events: Sequence[Event], record: ReleaseRecord, terms: LineageTerms) -
             not the reservation's.
         SelfTestError: An event charges less than what it says that ran.
     """
-    from dpsynth.privacy.accountant import Loss, total_loss
+    from dpsynth.privacy.losses import Loss, total_loss
 
     if not record.protected:
         raise InputError(

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger.replay import check_affordable
+from dpsynth.privacy.losses import total_loss
 
 
 class MemoryReservation:

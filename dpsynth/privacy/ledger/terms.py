@@ -48,7 +48,7 @@ class Cap:
         Raises:
             InputError: Its delta leaves nothing beside the lineage's delta for discovery.
         """
-        from dpsynth.privacy.accountant import rho_for
+        from dpsynth.privacy.cross_check import rho_for
 
         left = conversion_delta(budget, discovery_delta)
         return cls(budget=budget, rho=rho_for(Budget(epsilon=budget.epsilon, delta=left)))

@@ -17,8 +17,8 @@ from dpsynth.auditing.judge import SAMPLES, judge
 from dpsynth.auditing.runs import Scores
 from dpsynth.auditing.suite import audit, audit_method
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.synth.registry import METHODS, make
 
 BUDGET = Budget(epsilon=1.0, delta=1e-2)

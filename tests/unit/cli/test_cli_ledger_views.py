@@ -13,9 +13,9 @@ from ledger_books import UNIT, Books, spend
 from rich.cells import cell_len
 
 from dpsynth.cli.ledger_figures import burn_down, joint
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import tight_epsilon
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.foreign import UnboundedEvent
 from dpsynth.privacy.ledger import Currency, Ledger, LineageTerms, ReservationRequest
 from dpsynth.privacy.unit import PrivacyUnit, Relation

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import rho_for, total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_epsilon
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.events import GaussianEvent, PoissonGaussianEvent, ThresholdEvent
 from dpsynth.privacy.ledger import (
     Cap,
@@ -27,7 +27,7 @@ from dpsynth.privacy.ledger import (
     Reservation,
 )
 from dpsynth.privacy.ledger.audit import price
-from dpsynth.privacy.losses import poisson_rho, threshold_delta
+from dpsynth.privacy.losses import poisson_rho, threshold_delta, total_loss
 
 TOTAL = Budget(epsilon=3.0, delta=1e-6)
 RECIPIENT = Budget(epsilon=1.2, delta=1e-6)

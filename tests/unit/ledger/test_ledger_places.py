@@ -113,7 +113,7 @@ def test_without_a_key_nothing_is_made(tmp_path: Path) -> None:
 READ = """
 import os, sys
 from pathlib import Path
-import dpsynth.privacy.accountant, dpsynth.privacy.ledger.sqlite
+import dpsynth.privacy.cross_check, dpsynth.privacy.ledger.sqlite
 from dpsynth.privacy.ledger import Ledger
 os.setuid(65534)
 with Ledger.open(Path(sys.argv[1])) as ledger:

@@ -18,7 +18,6 @@ import pytest
 from children import fork, watch_statements
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.ledger import (
@@ -30,6 +29,7 @@ from dpsynth.privacy.ledger import (
     Reservation,
     ReservationRequest,
 )
+from dpsynth.privacy.losses import total_loss
 
 KILLS = int(os.environ.get("DPSYNTH_KILLS", "1000"))
 RACERS = 32

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import BudgetError, InputError
-from dpsynth.privacy.accountant import rho_for
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import sigma_for
 from dpsynth.privacy.conversion import epsilon_at
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.ledger import Currency, Ledger, LedgerKey, LineageTerms
 from dpsynth.privacy.mechanisms import gaussian_rho

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from dpsynth.errors import BudgetError, InputError, SelfTestError, ThirdPartyError
+from dpsynth.privacy.accountants import PldAccountant, RdpAccountant, ZcdpAccountant
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import from_json
 from dpsynth.privacy.foreign import ThirdPartyEvent, UnboundedEvent
@@ -23,7 +24,6 @@ from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.privacy.losses import group_loss, total_loss
 from dpsynth.privacy.meaning import Guarantee
 from dpsynth.privacy.measurement import MarginalQuery
-from dpsynth.privacy.readers import PldAccountant, RdpAccountant, ZcdpAccountant
 from dpsynth.privacy.unprotected import UnprotectedCurator
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable

@@ -13,8 +13,8 @@ import pytest
 from dp_accounting import dp_event, rdp
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import epsilon, group_epsilon
 from dpsynth.privacy.conversion import epsilon_at, renyi_order, tight_delta, tight_epsilon
+from dpsynth.privacy.cross_check import epsilon, group_epsilon
 from dpsynth.privacy.events import GaussianEvent, PoissonGaussianEvent, ThresholdEvent
 from dpsynth.privacy.losses import Loss, group_loss, poisson_rho, threshold_delta, total_loss
 from dpsynth.privacy.mechanisms import opendp

@@ -7,15 +7,15 @@ from fractions import Fraction
 import pytest
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import rho_for
+from dpsynth.privacy.accountants import PldAccountant, RdpAccountant, cross_check_sampled
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import sigma_for
 from dpsynth.privacy.conversion import epsilon_at, renyi_order
+from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curve import epsilons, renyi_profile, sampled_profile
 from dpsynth.privacy.events import Event, GaussianEvent
 from dpsynth.privacy.meaning import RENYI_ORDERS, SAMPLED_PLD, Guarantee
 from dpsynth.privacy.mechanisms import gaussian_rho
-from dpsynth.privacy.readers import PldAccountant, RdpAccountant, cross_check_sampled
 from dpsynth.privacy.sampled import SampledSteps, orders, release_steps, steps_for
 
 DELTA = 1e-6

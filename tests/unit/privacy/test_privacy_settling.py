@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dpsynth.errors import SelfTestError
-from dpsynth.privacy.account import Account
+from dpsynth.privacy.books import Account
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event, GaussianEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 
 from dpsynth.errors import InputError
-from dpsynth.privacy.accountant import epsilon, rho_for
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.cross_check import epsilon, rho_for
 from dpsynth.privacy.meaning import hit_rate
 from dpsynth.privacy.targets import budget_for_hits, rho_for_hits
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accountant import total_loss
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import GaussianEvent, ThresholdEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
+from dpsynth.privacy.losses import total_loss
 from dpsynth.schema.declared import (
     CategoryDomain,
     Column,

@@ -1,4 +1,4 @@
-"""Readers of events: zCDP, Renyi divergence (RDP) and privacy loss distributions (PLD).
+"""Accountants: zCDP, Renyi divergence (RDP) and privacy loss distributions (PLD).
 
 Events are nouns and accountants are readers (the design of Google's dp-accounting): an event never
 says how it is to be accounted for, and a reader refuses by name what it cannot read. All give upper
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy.accountant import TOLERANCE, epsilon
 from dpsynth.privacy.conversion import epsilon_at, tight_delta
+from dpsynth.privacy.cross_check import TOLERANCE, epsilon
 from dpsynth.privacy.events import (
     Event,
     GaussianEvent,

@@ -16,6 +16,14 @@ from exact_curves import (
 )
 
 from dpsynth.errors import InputError
+from dpsynth.privacy.accountants import (
+    MAX_PLD_SIGMA,
+    PLD_SLACK,
+    Accountant,
+    PldAccountant,
+    RdpAccountant,
+    ZcdpAccountant,
+)
 from dpsynth.privacy.conversion import tight_epsilon
 from dpsynth.privacy.events import (
     Event,
@@ -26,14 +34,6 @@ from dpsynth.privacy.events import (
     ThresholdEvent,
 )
 from dpsynth.privacy.losses import poisson_rho, threshold_delta
-from dpsynth.privacy.readers import (
-    MAX_PLD_SIGMA,
-    PLD_SLACK,
-    Accountant,
-    PldAccountant,
-    RdpAccountant,
-    ZcdpAccountant,
-)
 
 UP = 1 + 1e-12
 

@@ -22,19 +22,9 @@ from dpsynth.privacy.conversion import (
     epsilon_at,
     tight_epsilon,
 )
-from dpsynth.privacy.losses import Loss, total_loss, true_loss
+from dpsynth.privacy.losses import Loss
 from dpsynth.privacy.mechanisms import opendp
 from dpsynth.privacy.numbers import float_down, float_up
-
-__all__ = [
-    "Loss",
-    "cross_check",
-    "epsilon",
-    "group_epsilon",
-    "rho_for",
-    "total_loss",
-    "true_loss",
-]
 
 TOLERANCE = 0.02
 

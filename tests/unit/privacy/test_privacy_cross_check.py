@@ -9,12 +9,14 @@ from fractions import Fraction
 import pytest
 
 from dpsynth.errors import InputError, SelfTestError
-from dpsynth.privacy import accountant, calibrate
-from dpsynth.privacy.accountant import cross_check, epsilon, rho_for, total_loss
+from dpsynth.privacy import calibrate
+from dpsynth.privacy import cross_check as conversions
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import selection_scale_for, sigma_for
 from dpsynth.privacy.conversion import tight_epsilon
+from dpsynth.privacy.cross_check import cross_check, epsilon, rho_for
 from dpsynth.privacy.events import Event, GaussianEvent, SelectionEvent, from_json
+from dpsynth.privacy.losses import total_loss
 from dpsynth.privacy.mechanisms import gaussian_rho, noisy_max_rho
 
 GAUSS = GaussianEvent(
@@ -63,7 +65,7 @@ def test_the_three_accountants_agree(rho: float, delta: float) -> None:
 
 def test_a_disagreeing_accountant_stops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = tight_epsilon(0.02, 1e-6)
-    monkeypatch.setattr(accountant, "_opendp_epsilon", lambda rho, delta: honest * 0.97)
+    monkeypatch.setattr(conversions, "_opendp_epsilon", lambda rho, delta: honest * 0.97)
     with pytest.raises(SelfTestError, match="disagree"):
         epsilon(0.02, 1e-6)
 
