@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from dpsynth.attacks.streams import Stream, rng_of
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, AttackVerdict, Status
 from dpsynth.schema.domain import Domain
@@ -29,7 +29,6 @@ ALPHA = 1e-3  #: significance level of every test, fixed before any run
 LEVEL = 0.95  #: confidence level of every interval
 MIN_ROWS = 100  #: fewer members or non-members than this say nothing at ALPHA
 
-Codes = NDArray[np.integer[Any]]
 Generate = Callable[[Codes, int], Codes]  #: runs a generator on coded rows with a seed
 
 

@@ -16,7 +16,6 @@ Never true here: that accuracy alone is called a risk.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import MIN_ROWS, AttackData, inconclusive, too_little
@@ -29,11 +28,11 @@ from dpsynth.attacks.guesses import (
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Attribute
 
 _CLASSES = 10  # an ordered secret has so many equally full classes, a nominal one twice as many
-Codes = NDArray[np.integer[Any]]
 Classes = NDArray[np.int64]
 
 

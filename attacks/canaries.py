@@ -19,7 +19,6 @@ a perfect distinguisher of a Gaussian mechanism shows 0.1 of an epsilon of 1, wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import LEVEL, AttackData, Generate, check_codes, inconclusive, too_little
@@ -32,6 +31,7 @@ from dpsynth.attacks.scores import AUDIT_DELTA, membership_result
 from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.exact import gdp_epsilon
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
@@ -43,7 +43,6 @@ NOTE = (
     "distinguisher of epsilon 1 shows about 0.1. Silence is not evidence of privacy."
 )
 _REDRAWS = 100  # of a record that breaks structural zeros; what is left then stays as it is
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

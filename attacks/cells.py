@@ -13,15 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 
 _DENSE = 2**16  # cells up to which a marginal is counted without renumbering
-Codes = NDArray[np.integer[Any]]
 Query = tuple[int, ...]
 
 

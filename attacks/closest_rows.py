@@ -10,7 +10,6 @@ on the table that a query came from. That keeps members and non-members exchange
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.neighbours import (
@@ -24,10 +23,10 @@ from dpsynth.attacks.neighbours import (
 from numba import njit
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 
 _FAR = np.int32(2**31 - 1)
-Codes = NDArray[np.integer[Any]]
 Places = NDArray[np.int32]
 
 

@@ -10,18 +10,16 @@ function here draws from as well when all are given the same seed.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData
 from dpsynth.attacks.streams import Stream, rng_of
-from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 
 _FLOOR = 5.0  # expected rows of every category, so that it occurs in nearly every output
-Codes = NDArray[np.integer[Any]]
 
 
 def plant_copies(data: AttackData, share: float, seed: int) -> AttackData:

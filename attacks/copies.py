@@ -12,17 +12,15 @@ Never true here: that a low share means privacy. All rows are used, no subsample
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import ALPHA, LEVEL, AttackData, inconclusive, verdict_of
 from dpsynth.attacks.stats import fisher_p
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.exact import clopper_pearson, first
 from dpsynth.results import AttackResult
-
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
@@ -30,13 +29,13 @@ from dpsynth.attacks.neighbours import nearest_two
 from dpsynth.attacks.scores import membership_result
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
 PAIRS = 300  #: largest number of two-way histograms
 _PRIOR = 1.0  # rows that smoothing adds to a histogram
 _FLOOR = 0.02  # columns: a copy is not infinitely dense
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

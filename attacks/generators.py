@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dpsynth.attacks.api import ALPHA, Attack, Codes, Generate
+from dpsynth.attacks.api import ALPHA, Attack, Generate
 from dpsynth.attacks.canaries import OneRunCanaries
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.shadow import ShadowGame, shadow_attacks
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult, AttackVerdict, Status
 
 CANARIES = {"quick": 1_000, "full": 5_000}  #: by profile

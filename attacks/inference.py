@@ -13,7 +13,6 @@ Never true here: that a high rate of right guesses alone is a leak.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
@@ -25,12 +24,10 @@ from dpsynth.attacks.guesses import (
     columns_to_guess,
     conclude_on_secrets,
 )
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Attribute
-
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,18 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 
 TILE = 128  #: references whose distances are held at once: stays in the first-level cache
 _FAR = np.int32(2**31 - 1)
 _STEP = 4096  # queries between two progress reports
-Codes = NDArray[np.integer[Any]]
 Progress = Callable[[float], None]
 
 

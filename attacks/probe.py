@@ -17,7 +17,6 @@ import numpy as np
 from dpsynth.attacks.api import (
     MIN_ROWS,
     AttackData,
-    Codes,
     Generate,
     check_codes,
     inconclusive,
@@ -27,6 +26,7 @@ from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
 from dpsynth.attacks.two_worlds import run_worlds, too_few_runs, worlds_result
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 
 

@@ -29,13 +29,13 @@ from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import membership_result
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
 PAIRS, TRIPLES = 120, 400  #: largest numbers of 2-way and 3-way marginals
 _PRIOR = 0.25  # rows of the reference table in a cell, before any was seen
 _MISFIT_POWER = 8
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

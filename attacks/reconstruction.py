@@ -17,7 +17,6 @@ Never true here: that a row is rare, rebuilt or left out because of the table th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData, inconclusive, too_little
@@ -27,14 +26,12 @@ from dpsynth.attacks.guesses import Guessed, Hit
 from dpsynth.attacks.inference import is_right
 from dpsynth.attacks.neighbours import mean_nearest
 from dpsynth.attacks.streams import Stream, rng_of
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes, Integers
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Domain
 
 _NEIGHBOURS = 5  # others whose mean distance says how rare a row is
-Codes = NDArray[np.integer[Any]]
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +119,10 @@ class Reconstruction:
     def _rebuilt(
         self,
         domain: Domain,
-        known: Numbers,
-        unknown: Numbers,
+        known: Integers,
+        unknown: Integers,
         real: Codes,
-        targets: Numbers,
+        targets: Integers,
         synthetic: Codes | None,
     ) -> Hit:
         """Return which targets one adversary rebuilds, shape (n,).
@@ -152,7 +149,7 @@ class Reconstruction:
         return hit
 
 
-def rare_rows(domain: Domain, rows: Codes, share: float) -> Numbers:
+def rare_rows(domain: Domain, rows: Codes, share: float) -> Integers:
     """Return the numbers of the rows farthest from their nearest others, in ascending order.
 
     Args:

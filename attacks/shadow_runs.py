@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import AttackData, Generate, check_codes
@@ -23,12 +22,12 @@ from dpsynth.attacks.neighbours import mean_nearest, nearest_two
 from dpsynth.attacks.streams import Stream, rng_of
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 
 NEIGHBOURS = 5  #: vulnerable targets are those far from this many nearest rows
 PAIRS, TRIPLES = 15, 15  #: largest numbers of targeted queries
 BINS = 10  #: bins of a one-way histogram
-Codes = NDArray[np.integer[Any]]
 Features = NDArray[np.float64]
 
 

@@ -18,19 +18,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import Attack, AttackData, inconclusive, too_little
 from dpsynth.attacks.criteria import Hits, LabelTest, conclude
 from numba import njit
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes, Integers
 from dpsynth.results import AttackResult
 from dpsynth.schema.domain import Attribute, Domain
 
-Codes = NDArray[np.integer[Any]]
-Numbers = NDArray[np.int64]
 _TRIES = 8  # sets of columns that are tried around one synthetic row
 _BATCH = 2_000  # synthetic rows that are tried at once
 
@@ -52,19 +49,19 @@ class Predicates:
         high: Largest code that fits, shape (p, c).
     """
 
-    columns: Numbers
-    low: Numbers
-    high: Numbers
+    columns: Integers
+    low: Integers
+    high: Integers
 
     def __len__(self) -> int:
         """Return the number of predicates."""
         return len(self.columns)
 
-    def take(self, which: Numbers) -> Predicates:
+    def take(self, which: Integers) -> Predicates:
         """Return the predicates of these numbers."""
         return Predicates(columns=self.columns[which], low=self.low[which], high=self.high[which])
 
-    def isolate(self, rows: Codes) -> Numbers:
+    def isolate(self, rows: Codes) -> Integers:
         """Return for each predicate the one row that fits, -1 if none does, -2 if several do.
 
         Args:
@@ -78,7 +75,7 @@ class Predicates:
         _isolate(np.ascontiguousarray(rows.T, dtype=np.int32), columns, low, high, found)
         return found
 
-    def _weights(self, rows: Codes) -> Numbers:
+    def _weights(self, rows: Codes) -> Integers:
         """Return how many rows fit each single condition, shape (p, c)."""
         weights = np.full(self.columns.shape, len(rows) + 1, np.int64)
         for j in range(rows.shape[1]):
@@ -198,7 +195,7 @@ class SinglingOutMultivariate:
             high=np.concatenate([part.high for part in kept]),
         )
 
-    def _bounds(self, domain: Domain, rows: Codes) -> tuple[Numbers, Numbers]:
+    def _bounds(self, domain: Domain, rows: Codes) -> tuple[Integers, Integers]:
         """Return the lowest and highest code that fits around each cell, both (n, d)."""
         low, high = rows.astype(np.int64), rows.astype(np.int64)
         for j, attribute in enumerate(domain):
@@ -286,7 +283,9 @@ def _judge(
     )
 
 
-def _some_columns(rng: np.random.Generator, count: int, width: int, few: int, many: int) -> Numbers:
+def _some_columns(
+    rng: np.random.Generator, count: int, width: int, few: int, many: int
+) -> Integers:
     """Return sets of `few` to `many` columns, -1 where a set is smaller, shape (count, many)."""
     columns = np.argsort(rng.random((count, width)), axis=1)[:, :many].astype(np.int64)
     sizes = rng.integers(few, many + 1, count)
@@ -306,7 +305,7 @@ def _random(domain: Domain, rng: np.random.Generator, count: int, width: int) ->
 
 def _random_bounds(
     attribute: Attribute, rng: np.random.Generator, count: int
-) -> tuple[Numbers, Numbers]:
+) -> tuple[Integers, Integers]:
     if not attribute.n_ordered:
         codes = rng.integers(0, attribute.size, count)
         return codes, codes

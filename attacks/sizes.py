@@ -16,12 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from dpsynth.attacks.api import AttackData, Codes, check_codes, inconclusive, too_little
+from dpsynth.attacks.api import AttackData, check_codes, inconclusive, too_little
 from dpsynth.attacks.claim import Claim
 from dpsynth.attacks.scores import p_of_counts
 from dpsynth.attacks.two_worlds import run_worlds, too_few_runs, worlds_result
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.results import AttackResult
 
 #: Runs a generator on coded rows with a seed; returns coded rows and the bytes that it saves.

@@ -10,17 +10,15 @@ Never true here: a result about the released table, or a seed that both worlds s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import ALPHA, LEVEL, Attack, verdict_of
 from dpsynth.attacks.stats import fisher_smallest
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult
-
-Codes = NDArray[np.integer[Any]]
 
 
 def too_few_runs(runs: int, tests: int = 1) -> str | None:

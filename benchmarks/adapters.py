@@ -35,6 +35,7 @@ from benchmarks import coded
 from benchmarks.targets import small_table
 from benchmarks.threads import one_thread
 from dpsynth import attacks
+from dpsynth.arrays import Codes
 from dpsynth.privacy.cross_check import epsilon
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.foreign import UnboundedEvent
@@ -48,7 +49,6 @@ from dpsynth.synth.adapters import unbounded
 from dpsynth.synth.adapters.extra import column_names, fresh_randomness
 
 PARTS = ("inspection", "category", "suite")
-Codes = NDArray[np.integer[Any]]
 _ROWS, _FEW, _RUNS = 1000, 500, 15
 _RHO, _DELTA = 0.02, 1e-9
 METHODS = ("mst", "mwem", "dpctgan", "patectgan")

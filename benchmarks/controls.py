@@ -23,16 +23,15 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks import suite
 from dpsynth.attacks.api import ALPHA, Attack, AttackData
-from numpy.typing import NDArray
 
 from benchmarks import coded
 from benchmarks.twins import CONTROLS, Control, World
 from dpsynth import attacks
+from dpsynth.arrays import Codes
 from dpsynth.exact import clopper_pearson
 from dpsynth.results import AttackResult, AttackVerdict
 from dpsynth.schema.domain import Domain
 
-Codes = NDArray[np.integer[Any]]
 POWER_REQUIRED = frozenset({"adult"})
 TABLES = (*coded.TABLES, "randhie")
 FITS = 20  # seeds of controls that run a generator

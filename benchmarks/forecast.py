@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import coded
+from dpsynth.arrays import Integers
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
@@ -33,7 +34,6 @@ from dpsynth.synth import registry
 from dpsynth.synth.api import Assumption
 from dpsynth.synth.binned_model import BinnedModel
 
-Codes = NDArray[np.int64]
 TUNED = ("adult", "german_credit", "heart_disease", "credit_default")
 
 
@@ -43,7 +43,7 @@ class Case:
 
     table: CodedTable
     max_rows: int
-    bins: Mapping[str, Codes]
+    bins: Mapping[str, Integers]
     label: str | None = None
 
 

@@ -10,15 +10,14 @@ import pickle
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks import own
+from dpsynth.arrays import Codes
 from dpsynth.auditing.artifacts import holding
 from dpsynth.errors import SelfTestError
 from dpsynth.privacy.books import Account
@@ -30,7 +29,6 @@ from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth import registry
 
-Codes = NDArray[np.integer[Any]]
 _BUDGET = Budget(epsilon=1.0, delta=1e-9)
 _RHO = 0.5
 _TEACHERS = 10

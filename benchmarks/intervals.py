@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import coded
+from dpsynth.arrays import Rows
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
@@ -30,7 +31,6 @@ from dpsynth.synth import registry
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.uncertainty import LEVEL, estimate, estimate_mean
 
-Rows = NDArray[np.int32]
 _DELTA = 1e-6
 _SMALLEST = 0.01  #: share of the population that a value has at least
 _QUANTILE = 1.959964

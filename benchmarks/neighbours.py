@@ -23,16 +23,15 @@ from typing import Any
 import numpy as np
 from dpsynth.attacks.closest_rows import closest_rows
 from dpsynth.attacks.neighbours import nearest_two
-from numpy.typing import NDArray
 
 from benchmarks import coded, peers
 from benchmarks.attacks import frame
 from benchmarks.own import own_generator
 from benchmarks.threads import one_thread
+from dpsynth.arrays import Codes
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.domain import Domain
 
-Codes = NDArray[np.integer[Any]]
 _WARM = 200
 
 _READ = """

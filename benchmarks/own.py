@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks.api import Generate
 from dpsynth.attacks.sizes import Keep
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.cross_check import rho_for
 from dpsynth.privacy.curator import Curator
@@ -19,8 +18,6 @@ from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable
 from dpsynth.synth import registry
 from dpsynth.synth.api import Model
-
-Codes = NDArray[np.integer[Any]]
 
 
 def fitted(domain: Domain, method: str, budget: Budget, rows: Codes) -> Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from dpsynth.attacks import controls
@@ -20,13 +19,12 @@ from dpsynth.attacks.shadow import (
     Targets,
 )
 from dpsynth.attacks.sizes import TwoSizes
-from numpy.typing import NDArray
 
 from benchmarks import inspections, own
+from dpsynth.arrays import Codes
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.domain import Domain
 
-Codes = NDArray[np.integer[Any]]
 Inspect = Callable[[Domain, Codes, int], bool]
 EPSILONS = (0.1, 1.0, 3.0)  # of N4
 _DELTA = 1e-9

@@ -20,9 +20,10 @@ FOLDERS = {"dpsynth": ROOT / "dpsynth"} | {
 }
 STANDARD = sys.stdlib_module_names
 
-BASE = {"errors", "exact", "newfile", "results", "yamlfile"}
+BASE = {"arrays", "errors", "exact", "newfile", "results", "yamlfile"}
 # unit -> (units of dpsynth that it may import, third-party packages that it may import)
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "arrays": (set(), {"numpy"}),
     "errors": (set(), set()),
     "results": ({"errors"}, set()),
     # scipy: imported on first use, so that a search loads nothing.

@@ -20,14 +20,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-Codes = NDArray[np.integer[Any]]
+from dpsynth.arrays import Codes
+
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\n?endstream", re.DOTALL)
 _KINDS = (np.uint8, np.int16, np.int32, np.int64)
 _CODES_AT_LEAST = 5  # a shorter row of codes occurs in files by chance

@@ -16,14 +16,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betainc, ndtr, ndtri
 from scipy.stats import norm
 
+from dpsynth.arrays import Floats
 from dpsynth.auditing.claim import TradeOff
 from dpsynth.exact import bisect, epsilon_lower_bound, first
-
-Floats = NDArray[np.float64]
 
 ERROR = 0.01  #: one minus the confidence of a bound
 _MOST_MU = 40.0

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-Floats = NDArray[np.float64]
+from dpsynth.arrays import Floats
 
 #: mu**2 of a selection is at most this times its 2 rho.
 SELECTION_FACTOR = math.pi / 2.0

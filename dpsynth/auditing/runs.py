@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.auditing.witness import Witness
 from dpsynth.auditing.worlds import Worlds
 from dpsynth.privacy.calibrate import MAX_RHO
@@ -24,7 +24,6 @@ from dpsynth.privacy.events import SelectionEvent
 from dpsynth.privacy.ledger.memory import MemoryReservation
 from dpsynth.synth.api import Synthesizer
 
-Floats = NDArray[np.float64]
 _BATCH = 50
 
 

@@ -21,8 +21,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.auditing.bound import Hits, choose_threshold, count_hits
 from dpsynth.auditing.claim import TradeOff
 from dpsynth.auditing.runs import Scores
@@ -35,7 +35,6 @@ from dpsynth.privacy.training import Parameters
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import CodedTable
 
-Floats = NDArray[np.float64]
 _BATCH = 1000  # canaries of one training
 _STEEP = 100.0  # times the clipping norm
 _COLUMN = "canary"

@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from dpsynth.arrays import Integers
 from dpsynth.errors import SelfTestError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.events import Event, SelectionEvent
@@ -37,7 +36,6 @@ from dpsynth.privacy.requests import score_request
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.table import MarginalSource, Query
 
-Counts = NDArray[np.int64]
 T = TypeVar("T")
 
 
@@ -143,19 +141,19 @@ class Witness(Curator):
         """Refuse: a program that gets rows gives no answer that could be weighed."""
         raise SelfTestError("The mechanism audit does not weigh programs of others.")
 
-    def _exact(self, asked: Sequence[Query]) -> list[tuple[Counts, Counts]]:
+    def _exact(self, asked: Sequence[Query]) -> list[tuple[Integers, Integers]]:
         """Return exact counts in both worlds, one pair a query."""
         without, with_unit = (table.count(asked) for table in self._tables)
         return list(zip(without, with_unit, strict=True))
 
-    def _scores(self, candidates: Sequence[Candidate], stage: str) -> tuple[Counts, Counts]:
+    def _scores(self, candidates: Sequence[Candidate], stage: str) -> tuple[Integers, Integers]:
         """Return exact scores in both worlds."""
         request = score_request(self.domain, candidates, stage)
         exact = self._exact([(m.attributes, m.partitions) for m in request.marginals])
         return request.scores([w for w, _ in exact]), request.scores([w for _, w in exact])
 
 
-def gaussian_ratio(seen: Counts, without: Counts, with_unit: Counts, sigma: float) -> float:
+def gaussian_ratio(seen: Integers, without: Integers, with_unit: Integers, sigma: float) -> float:
     """Return the log-likelihood ratio of discrete Gaussian answers.
 
     The normalising constant of the noise is the same around every integer, so it cancels, and the
@@ -171,7 +169,7 @@ def gaussian_ratio(seen: Counts, without: Counts, with_unit: Counts, sigma: floa
     return float((change * (2 * seen - with_unit - without)).sum()) / (2.0 * sigma**2)
 
 
-def selection_ratio(index: int, without: Counts, with_unit: Counts, scale: float) -> float:
+def selection_ratio(index: int, without: Integers, with_unit: Integers, scale: float) -> float:
     """Return the log-likelihood ratio of a choice by the exponential mechanism.
 
     A candidate of score s is chosen with a probability in proportion to ``exp(s / scale)``.

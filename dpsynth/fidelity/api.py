@@ -12,16 +12,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.errors import InputError
 from dpsynth.results import FidelityResult, Status
 from dpsynth.schema.domain import Domain
-
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from dpsynth.arrays import Codes
 from dpsynth.fidelity.api import FidelityData, inconclusive
 from dpsynth.results import FidelityResult, Interval
 
@@ -34,7 +34,6 @@ MIN_SCORED = 10  #: rows of a class, and of the rest, in the holdout to be score
 MIN_FITTED = 10  #: rows of a class in a training table to be learnt at all
 _CATEGORIES = 254  #: most frequent codes of a nominal feature; the rest become one code
 LEVEL = 0.95
-Codes = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth import attacks, fidelity
+from dpsynth.arrays import Rows
 from dpsynth.errors import InputError
 from dpsynth.results import AttackResult, plain
 from dpsynth.schema.codec import Codec
@@ -18,7 +19,6 @@ from dpsynth.schema.declared import Column, Dictionary, Role
 from dpsynth.schema.domain import Attribute
 from dpsynth.sources.files import open_source
 
-Rows = NDArray[np.int32]
 Progress = Callable[[str], None]
 
 

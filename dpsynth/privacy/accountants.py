@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import Any, Protocol, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy.conversion import epsilon_at, tight_delta
 from dpsynth.privacy.cross_check import TOLERANCE, epsilon
@@ -32,7 +32,6 @@ from dpsynth.privacy.losses import total_loss, true_loss
 from dpsynth.privacy.numbers import float_down, float_up
 from dpsynth.privacy.sampled import SampledSteps
 
-Floats = NDArray[np.float64]
 _OUTWARD = 1.0 + 1e-9
 # Floating-point error of the convolutions, in delta; measured against exact sums it stays below
 # a hundredth of this.

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Integers
 from dpsynth.errors import InputError, SelfTestError
 from dpsynth.privacy import noise
 from dpsynth.privacy.books import Account
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from dpsynth.privacy.training import NoisyGradients
     from dpsynth.sources.table import MarginalSource
 
-Counts = NDArray[np.int64]
 T = TypeVar("T")
 
 _USUAL_DELTA = 1e-6
@@ -107,7 +106,7 @@ class Curator:
         self._sampled = sampled
         self._held: list[Curator | NoisyGradients] = []
         self._cells = 0
-        self._cache: dict[object, Counts] = {}
+        self._cache: dict[object, Integers] = {}
 
     def __enter__(self) -> Self:
         """Return the Curator."""
@@ -386,11 +385,11 @@ class Curator:
 
     def _counts(
         self, table: MarginalSource, marginals: Sequence[MarginalRequest], *, keep: bool = False
-    ) -> list[Counts]:
+    ) -> list[Integers]:
         """Return exact counts, from the cache where they were asked for before."""
         missing = {m.key: m for m in marginals if m.key not in self._cache}
         answers = table.count([(m.attributes, m.partitions) for m in missing.values()])
-        fresh: dict[object, Counts] = {}
+        fresh: dict[object, Integers] = {}
         for (key, marginal), counts in zip(missing.items(), answers, strict=True):
             if counts.shape != marginal.shape or counts.dtype != np.int64:
                 raise SelfTestError("The source returned counts of a wrong shape or type.")

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.sampled import SampledSteps, orders
 
-Floats = NDArray[np.float64]
 _OUTWARD = 1.0 + 1e-9
 
 

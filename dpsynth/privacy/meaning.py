@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.accountants import PldAccountant
 from dpsynth.privacy.curve import (
@@ -30,7 +30,6 @@ from dpsynth.privacy.events import Event, PoissonGaussianEvent
 from dpsynth.privacy.losses import total_loss
 from dpsynth.privacy.sampled import SampledSteps
 
-Floats = NDArray[np.float64]
 ZCDP = "zCDP"
 DISCRETE_PLD = "discrete Gaussian PLD"
 SAMPLED_PLD = "Poisson-sampled Gaussian PLD"

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from dpsynth.arrays import Integers
 
-Codes = NDArray[np.int64]
-Partitions = Mapping[str, Codes]
+Partitions = Mapping[str, Integers]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class Measurement:
     """
 
     attributes: tuple[str, ...]
-    values: Codes
+    values: Integers
     sigma: float
     rho: float
     ledger_seq: int
@@ -71,7 +69,7 @@ class Candidate:
     """
 
     attributes: tuple[str, ...]
-    reference: Codes
+    reference: Integers
     partitions: Partitions = field(default_factory=dict)
     weight: int = 1
     offset: int = 0
@@ -105,7 +103,7 @@ class Scores:
         ledger_seq: Number of the ledger entry that paid.
     """
 
-    values: Codes
+    values: Integers
     sigma: float
     rho: float
     ledger_seq: int

@@ -16,15 +16,15 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Integers
 from dpsynth.privacy import mechanisms
 from dpsynth.privacy.sampled import SUM_BITS
 
-Counts = NDArray[np.int64]
 # Words of entropy for one number: more than the mean, so that few calls are needed.
 _WORDS = 16
 
 
-def gaussian(counts: Counts, sigma: float, sensitivity: float) -> tuple[Counts, float]:
+def gaussian(counts: Integers, sigma: float, sensitivity: float) -> tuple[Integers, float]:
     """Add discrete Gaussian noise to every cell.
 
     Args:
@@ -40,7 +40,7 @@ def gaussian(counts: Counts, sigma: float, sensitivity: float) -> tuple[Counts, 
     return noisy.reshape(counts.shape), float(measurement.map(float(sensitivity)))
 
 
-def noisy_max(scores: Counts, scale: float, sensitivity: int) -> tuple[int, float]:
+def noisy_max(scores: Integers, scale: float, sensitivity: int) -> tuple[int, float]:
     """Pick the index of the largest score after Gumbel noise (the exponential mechanism).
 
     Args:
@@ -77,7 +77,7 @@ def threshold(
     return kept, float(rho)
 
 
-def on_sums(sums: Counts) -> Counts:
+def on_sums(sums: Integers) -> Integers:
     """Add discrete Gaussian noise of scale ``2**SUM_BITS`` to every sum.
 
     Args:

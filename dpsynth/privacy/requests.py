@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Integers
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Candidate, Partitions
 from dpsynth.privacy.unit import MAX_ROWS
 from dpsynth.schema.domain import Domain
-
-Counts = NDArray[np.int64]
 
 MAX_WEIGHT = 2**20
 MAX_REFERENCE_SUM = 2**40
@@ -32,7 +31,7 @@ class MarginalRequest:
     """A checked request for exact counts of one marginal."""
 
     attributes: tuple[str, ...]
-    partitions: dict[str, Counts]
+    partitions: dict[str, Integers]
     shape: tuple[int, ...]
 
     @property
@@ -51,11 +50,11 @@ class ScoreRequest:
     """A checked request for exact scores ``weight * L1(counts, reference) + offset``."""
 
     marginals: tuple[MarginalRequest, ...]
-    references: tuple[Counts, ...]
+    references: tuple[Integers, ...]
     weights: tuple[int, ...]
     offsets: tuple[int, ...]
 
-    def scores(self, counts: Sequence[Counts]) -> Counts:
+    def scores(self, counts: Sequence[Integers]) -> Integers:
         """Return the scores of exact counts, one array a marginal, as int64."""
         return np.array(
             [
@@ -166,7 +165,7 @@ def score_request(domain: Domain, candidates: Sequence[Candidate], stage: str) -
     )
 
 
-def _partition(name: str, partition: NDArray[np.int64], size: int) -> Counts:
+def _partition(name: str, partition: NDArray[np.int64], size: int) -> Integers:
     """Return a private copy of a partition that maps every code to a coarse code."""
     array = np.asarray(partition)
     if not np.issubdtype(array.dtype, np.integer) or array.shape != (size,):
@@ -178,7 +177,7 @@ def _partition(name: str, partition: NDArray[np.int64], size: int) -> Counts:
     return copy
 
 
-def _reference(candidate: Candidate, shape: tuple[int, ...]) -> Counts:
+def _reference(candidate: Candidate, shape: tuple[int, ...]) -> Integers:
     """Return the reference of a candidate as int64; refuse what could overflow or round."""
     names = ", ".join(candidate.attributes)
     reference = np.asarray(candidate.reference)

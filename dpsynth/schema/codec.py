@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.errors import InputError
 from dpsynth.schema.automaton import automaton
 from dpsynth.schema.coder import ColumnCoder, column_coder
@@ -36,7 +37,6 @@ from dpsynth.schema.ruled_out import structural_zeros
 
 __all__ = ["OUT_OF_DOMAIN", "Codec", "Treatment"]
 
-Codes = NDArray[np.integer[Any]]
 _MAX_CELLS = 1_000_000
 
 

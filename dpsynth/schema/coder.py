@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Integers
 from dpsynth.errors import InputError
 from dpsynth.schema.declared import (
     OUT_OF_DOMAIN,
@@ -33,7 +34,6 @@ from dpsynth.schema.groups import Groups
 from dpsynth.schema.line import Line, date_line, float_line, integer_line
 from dpsynth.schema.texts import to_days, to_numbers, unique_texts
 
-Codes = NDArray[np.int64]
 _TRUTH = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"), ("1", "0"), ("yes", "no"))
 _EPOCH = date(1970, 1, 1).toordinal()
 _SHOWN = 4  #: ranges or values of a cell that its words name
@@ -60,7 +60,7 @@ class ColumnCoder:
     column: Column
     attribute: Attribute
     coarse_attribute: Attribute
-    coarse: Codes
+    coarse: Integers
     known: Mapping[str, int]
     numbers: Mapping[float, int]
     texts: tuple[str | None, ...]
@@ -77,7 +77,7 @@ class ColumnCoder:
         kinds = {Kind.INTEGER: pa.int64(), Kind.FLOAT: pa.float64(), Kind.DATE: pa.date32()}
         return kinds.get(self.column.kind, pa.string())
 
-    def encode(self, values: pa.ChunkedArray | pa.Array) -> Codes:
+    def encode(self, values: pa.ChunkedArray | pa.Array) -> Integers:
         """Return the code of each cell, shape (rows,); never raises on content."""
         form = self.column.domain.format if isinstance(self.column.domain, DateDomain) else None
         truth = next((t for t in _TRUTH if t[0] in self.known or t[1] in self.known), _TRUTH[0])
@@ -87,7 +87,7 @@ class ColumnCoder:
             parts.append(codes[places])
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
-    def _encode_texts(self, texts: pa.Array) -> Codes:
+    def _encode_texts(self, texts: pa.Array) -> Integers:
         keys = pa.array(list(self.known), type=pa.string())
         at = pc.index_in(texts, value_set=keys).fill_null(-1).to_numpy(zero_copy_only=False)
         codes = np.append(np.fromiter(self.known.values(), np.int64), -1)[at]
@@ -96,7 +96,7 @@ class ColumnCoder:
             codes[rest] = self._encode_unknown(texts.take(pa.array(rest)))
         return np.where(codes < 0, self.attribute.size - 1, codes)
 
-    def _encode_unknown(self, texts: pa.Array) -> Codes:
+    def _encode_unknown(self, texts: pa.Array) -> Integers:
         if self.groups is not None:
             return self.groups.encode(texts)
         if self.line is None and not self.numbers:
@@ -111,7 +111,7 @@ class ColumnCoder:
             codes[values == number] = code
         return codes
 
-    def decode(self, codes: Codes, coins: NDArray[np.float64] | None) -> pa.Array:
+    def decode(self, codes: Integers, coins: NDArray[np.float64] | None) -> pa.Array:
         """Return the text of each code as a string array of shape (rows,).
 
         Args:
@@ -339,7 +339,7 @@ def _attribute(
     )
 
 
-def _coarse(column: Column, fine: Attribute, line: Line | None) -> tuple[Attribute, Codes]:
+def _coarse(column: Column, fine: Attribute, line: Line | None) -> tuple[Attribute, Integers]:
     """Return the attribute in declared bins; codes after the line keep a cell each."""
     if line is None:
         return fine, np.arange(fine.size, dtype=np.int64)

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.coder import ColumnCoder
 from dpsynth.schema.constraints import Constraint, FunctionalDependency, LessThan
 from dpsynth.schema.domain import Domain
 
-Codes = NDArray[np.integer[Any]]
 Coins = dict[str, NDArray[np.float64]]
 
 # Two values of one cell are in order in half of the draws: then one row in a million is left.

@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.schema.declared import NumericDomain
 
 MAX_SINGLE = 1000  #: at most so many whole numbers or days get a cell each
 FINE_CELLS = 256  #: about so many cells otherwise
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +43,9 @@ class Line:
     upper: float
     whole: bool
     cuts: Floats
-    point: Codes
-    interval: Codes
-    bins: Codes
+    point: Integers
+    interval: Integers
+    bins: Integers
     bin_positions: tuple[float, ...]
     positions: tuple[float, ...]
     lows: Floats
@@ -59,7 +56,7 @@ class Line:
         """Number of cells."""
         return len(self.positions)
 
-    def encode(self, values: Floats) -> Codes:
+    def encode(self, values: Floats) -> Integers:
         """Return the cell of each value, -1 where it has none (NaN included)."""
         inside = (values >= self.lower) & (values <= self.upper)
         if self.whole:
@@ -188,8 +185,8 @@ def _line(
     upper: float,
     whole: bool,
     cuts: Floats,
-    point: Codes,
-    interval: Codes,
+    point: Integers,
+    interval: Integers,
     lows: Floats,
     highs: Floats,
     edges: tuple[float, ...] | None,

@@ -14,12 +14,11 @@ from graphlib import TopologicalSorter
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Integers
 from dpsynth.schema.automaton import State, automaton
 
 _NUMBERED = 2**40  # of a larger pattern about so many texts are numbered, spread over all of them
 _CELLS = 1 << 22  # characters that are laid out at once
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,13 @@ class PatternTexts:
             texts += self._texts(_permuted(places, self.size, seed), rng)
         return texts
 
-    def _texts(self, numbers: Numbers, rng: np.random.Generator) -> list[str]:
+    def _texts(self, numbers: Integers, rng: np.random.Generator) -> list[str]:
         if self.longest == 0:
             return [""] * len(numbers)
         letters = np.zeros((len(numbers), self.longest), dtype=np.uint32)
         here = {0: np.arange(len(numbers))}
         for place in range(self.longest):
-            there: dict[int, list[Numbers]] = {}
+            there: dict[int, list[Integers]] = {}
             for state, rows in here.items():
                 for target, chosen, characters in self._states[state].step(numbers, rows, rng):
                     letters[chosen, place] = characters
@@ -105,7 +104,7 @@ class _Numbered:
         drawn: Whether the rest of the text is drawn at random.
     """
 
-    bounds: Numbers
+    bounds: Integers
     shares: NDArray[np.float64]
     ways: tuple[tuple[int, int, NDArray[np.uint32]], ...]
     drawn: bool
@@ -126,8 +125,8 @@ class _Numbered:
         )
 
     def step(
-        self, numbers: Numbers, rows: Numbers, rng: np.random.Generator
-    ) -> list[tuple[int, Numbers, NDArray[np.uint32]]]:
+        self, numbers: Integers, rows: Integers, rng: np.random.Generator
+    ) -> list[tuple[int, Integers, NDArray[np.uint32]]]:
         """Return target, rows and next characters of each way; `numbers` become those below."""
         if self.drawn:
             way = np.searchsorted(self.shares[:-1], rng.random(len(rows)), side="right")
@@ -145,7 +144,7 @@ class _Numbered:
         return found
 
 
-def _permuted(places: Numbers, size: int, seed: int) -> Numbers:
+def _permuted(places: Integers, size: int, seed: int) -> Integers:
     """Return where a keyed permutation of ``range(size)`` takes each place.
 
     Four rounds of a Feistel network on the next even number of bits; what falls outside the range

@@ -14,6 +14,7 @@ from typing import assert_never
 import numpy as np
 import pyarrow as pa
 
+from dpsynth.arrays import Integers
 from dpsynth.schema.coder import ColumnCoder
 from dpsynth.schema.constraints import (
     Constraint,
@@ -24,7 +25,7 @@ from dpsynth.schema.constraints import (
     SameMissing,
     Unique,
 )
-from dpsynth.schema.zeros import Codes, Flags, Zeros
+from dpsynth.schema.zeros import Flags, Zeros
 
 _MAX_CELLS = 4_000_000  # of a table over classes; a constraint of more is only measured
 
@@ -75,18 +76,18 @@ def _zeros(constraint: Constraint, coders: Mapping[str, ColumnCoder]) -> list[Ze
             assert_never(constraint)
 
 
-def _make(classes: Mapping[str, Codes], allowed: Flags) -> Zeros:
+def _make(classes: Mapping[str, Integers], allowed: Flags) -> Zeros:
     return Zeros(names=tuple(classes), classes=tuple(classes.values()), allowed=allowed)
 
 
-def _absent(coder: ColumnCoder) -> Codes:
+def _absent(coder: ColumnCoder) -> Integers:
     """Return 1 for each code that is written as a missing cell, else 0."""
     gone = {"", *(text.strip() for text in coder.column.missing)}
     flags = [text is not None and text.strip() in gone for text in coder.texts]
     return np.array(flags, dtype=np.int64)
 
 
-def _side(coder: ColumnCoder, threshold: float) -> Codes:
+def _side(coder: ColumnCoder, threshold: float) -> Integers:
     """Return 1 where a cell lies below a threshold, 2 where it does not, 0 where neither is so."""
     lows, highs = coder.value_range()
     return np.where(highs < threshold, 1, np.where(lows >= threshold, 2, 0)).astype(np.int64)
@@ -133,7 +134,7 @@ def _implied(
     return [Zeros(names=names, classes=tuple(classes), allowed=~holds_if | holds_then)]
 
 
-def _listed(coder: ColumnCoder, values: Sequence[str]) -> Codes | None:
+def _listed(coder: ColumnCoder, values: Sequence[str]) -> Integers | None:
     """Return 1 for each code of the listed texts, else 0; None where a text has no own code."""
     codes = coder.encode(pa.array(list(values), type=pa.string()))
     lows, highs = coder.value_range()

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.errors import InputError
 from dpsynth.schema.declared import (
     OUT_OF_DOMAIN,
@@ -35,9 +35,6 @@ from dpsynth.schema.texts import to_numbers, unique_texts
 
 SOURCE = "discovered in the rows under differential privacy, paid from the budget"
 _STEPS = 4  #: grid steps for each power of two
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 def open_columns(dictionary: Dictionary) -> tuple[Column, ...]:
@@ -83,7 +80,7 @@ def grid_attribute(column: Column) -> Attribute:
     )
 
 
-def grid_codes(column: Column, values: pa.ChunkedArray | pa.Array) -> Codes:
+def grid_codes(column: Column, values: pa.ChunkedArray | pa.Array) -> Integers:
     """Return the code of each cell on the grid, shape (rows,); total and row by row."""
     edges = grid_edges(column)
     other = len(edges) - 1

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.int64]
+from dpsynth.arrays import Integers
+
 Flags = NDArray[np.bool_]
 
 
@@ -28,7 +29,7 @@ class Zeros:
     """
 
     names: tuple[str, ...]
-    classes: tuple[Codes, ...]
+    classes: tuple[Integers, ...]
     allowed: Flags
 
     def __eq__(self, other: object) -> bool:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.sources.counting import Query, count_marginals
 from dpsynth.sources.labels import named_units
@@ -24,7 +25,6 @@ from dpsynth.sources.undeclared import TextColumn
 
 __all__ = ["CodedTable", "MarginalSource", "Query"]
 
-Codes = NDArray[np.integer[Any]]
 _DIGEST = 16
 _MIN_KEY = 16
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
 from dpsynth.schema.domain import Domain
@@ -25,7 +26,6 @@ from dpsynth.synth.api import Assumption, ExpectedNoise, PlannedStage
 from dpsynth.synth.marginal_model import MarginalModel
 from dpsynth.synth.oneway import SELECT_SHARE
 from dpsynth.synth.rounds import (
-    Floats,
     Growth,
     check_options,
     check_run,

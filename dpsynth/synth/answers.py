@@ -17,15 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes, Measurement, Partitions
+from dpsynth.arrays import Floats, Integers
+from dpsynth.privacy.measurement import Measurement, Partitions
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.estimate import Estimate, mean_of
 from dpsynth.synth.numeric import declared_codes
 from dpsynth.synth.oneway import estimates_of
 
-Floats = NDArray[np.float64]
 #: Weight of each fine code, at least 0, by column; rows weigh 1 in a column that is not named.
 Question = Mapping[str, Floats]
 
@@ -208,7 +207,7 @@ class NoisyCounts:
         return Answer(value=value, terms=terms)
 
 
-def _cells(domain: Domain, measurement: Measurement) -> dict[str, Codes]:
+def _cells(domain: Domain, measurement: Measurement) -> dict[str, Integers]:
     """Return the cell of every fine code of the columns of a measurement."""
     return {
         name: measurement.partitions.get(name, np.arange(domain[name].size, dtype=np.int64))
@@ -239,7 +238,7 @@ def indicator(size: int, codes: Sequence[int]) -> Floats:
     return weights
 
 
-def groups(partition: Codes) -> list[tuple[int, ...]]:
+def groups(partition: Integers) -> list[tuple[int, ...]]:
     """Return the fine codes of each cell of a partition."""
     order = np.argsort(partition, kind="stable")
     ends = np.cumsum(np.bincount(partition))

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from dpsynth.arrays import Integers
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.measurement import Codes
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise, Model, PlannedStage, Synthesizer
 from dpsynth.synth.distances import distance_questions, pairs_of
@@ -114,7 +114,7 @@ class BestSynthesizer:
         return (rho - choice) / len(self.candidates), choice
 
 
-def _partitions(domain: Domain) -> dict[str, Codes]:
+def _partitions(domain: Domain) -> dict[str, Integers]:
     """Return public blocks of wide columns."""
     blocks = {attribute.name: block_partition(attribute) for attribute in domain}
     return {name: partition for name, partition in blocks.items() if partition is not None}

@@ -18,8 +18,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.errors import InputError
-from dpsynth.privacy.measurement import Codes, Measurement, Partitions
+from dpsynth.privacy.measurement import Measurement, Partitions
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check, HalfWidth
 from dpsynth.synth.estimate import mean_of
@@ -30,8 +31,6 @@ from dpsynth.synth.sampling import refine
 from dpsynth.synth.selftest import BinTables, check_sample
 from dpsynth.synth.uncertainty import half_widths
 from dpsynth.synth.zeros import settle
-
-Floats = NDArray[np.float64]
 
 #: A condition of a smaller probability is refused: nothing was measured that speaks of such rows.
 LEAST_PROBABILITY = 1e-12
@@ -65,7 +64,7 @@ class BinnedModel(ABC):
     method: str
     domain: Domain
     total: float
-    partitions: Mapping[str, Codes]
+    partitions: Mapping[str, Integers]
     fine: tuple[Floats, ...]
     measurements: tuple[Measurement, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Rows
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.inside import Dependency
 from dpsynth.synth.api import Model
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS
-
-Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dpsynth.arrays import Floats
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import MarginalQuery, Measurement
 from dpsynth.schema.declared import (
@@ -27,8 +27,6 @@ from dpsynth.schema.declared import (
 )
 from dpsynth.schema.undeclared import code_numbers, grid_edges, with_categories
 from dpsynth.synth.api import PlannedStage
-
-Floats = NDArray[np.float64]
 
 # Cells of the grid that noise alone takes for occupied, expected a column: one in 10,000, because a
 # single one far out would stretch the bounds.

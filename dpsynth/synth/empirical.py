@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Rows
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions
 from dpsynth.schema.domain import Domain
@@ -38,8 +39,6 @@ from dpsynth.synth.persist import (
     zeros_arrays,
 )
 from dpsynth.synth.pgm.model import MAX_TABLE_CELLS
-
-Rows = NDArray[np.int32]
 
 FORMAT = "dpsynth-empirical-model"
 VERSION = 1

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.arrays import Floats, Integers
+from dpsynth.privacy.measurement import Measurement
 from dpsynth.schema.domain import Attribute
-
-Floats = NDArray[np.float64]
 
 # Columns of at most this many ordered cells are counted at one level: ranges hardly longer than
 # their cells are not worth half the price.
@@ -29,7 +27,7 @@ TWO_LEVEL_CELLS = 32
 BLOCKS = 16
 
 
-def block_partition(attribute: Attribute) -> Codes | None:
+def block_partition(attribute: Attribute) -> Integers | None:
     """Return the block of each code of an attribute that is counted at two levels, else None.
 
     The ordered codes fall into BLOCKS runs of equal length, give or take one. Every other code
@@ -55,7 +53,7 @@ class Estimate:
     """
 
     values: Floats
-    blocks: Codes
+    blocks: Integers
     cell_variance: float
     block_variance: Floats
 
@@ -70,7 +68,7 @@ class Estimate:
         return float(self.block_variance.sum())
 
     @property
-    def block_cells(self) -> Codes:
+    def block_cells(self) -> Integers:
         """Number of codes in each block."""
         return np.bincount(self.blocks)
 
@@ -79,7 +77,7 @@ class Estimate:
         sigmas: Floats = np.sqrt(self.part_variance(self.blocks, np.ones_like(self.blocks)))
         return sigmas
 
-    def part_variance(self, block: Codes, cells: Codes) -> Floats:
+    def part_variance(self, block: Integers, cells: Integers) -> Floats:
         """Return the variance of the sum of `cells` codes of each `block`.
 
         With k codes in the block, the sum of m of them is that of their measured counts plus m/k of
@@ -108,7 +106,7 @@ class Estimate:
         own = self.cell_variance * (float(left @ right) - float(both.sum()))
         return own + float((self.block_variance * both / cells).sum())
 
-    def bin_variance(self, partition: Codes) -> Floats:
+    def bin_variance(self, partition: Integers) -> Floats:
         """Return the variance of the sum of each bin of a partition of the codes."""
         pair = partition * self.block_variance.size + self.blocks
         pairs, cells = np.unique(pair, return_counts=True)
@@ -159,7 +157,7 @@ def mean_of(measurements: Sequence[Measurement]) -> tuple[Floats, float]:
     return mean / precision, 1.0 / precision
 
 
-def block_variance(cell: float, block: float, inside: Codes) -> Floats:
+def block_variance(cell: float, block: float, inside: Integers) -> Floats:
     """Return the variance of the combined sum of each block.
 
     Args:

@@ -16,17 +16,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erf, ndtr
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Integers
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.synth.api import Assumption, ExpectedNoise
 from dpsynth.synth.estimate import Estimate, block_variance
 from dpsynth.synth.numeric import MAX_BINS, coarsen, max_bins_for, sum_bins
 from dpsynth.synth.oneway import STAGE, one_way_tables, shares
-
-Floats = NDArray[np.float64]
 
 _EXPONENT = 1.5
 # By how much a cell of a measured pair is supposed to differ from independent columns, as a share:
@@ -289,7 +286,7 @@ def _pair_noise(
 def _estimates(domain: Domain, rho: float, assumption: Assumption) -> list[Estimate]:
     """Return the supposed counts of each column with the noise that the plan gives them."""
     variance: dict[tuple[str, bool], float] = {}
-    blocks: dict[str, Codes] = {}
+    blocks: dict[str, Integers] = {}
     for attribute, partition, price in one_way_tables(domain, rho):
         variance[attribute.name, partition is None] = assumption.max_rows**2 / (2.0 * price)
         if partition is not None:
@@ -305,7 +302,9 @@ def _estimates(domain: Domain, rho: float, assumption: Assumption) -> list[Estim
     ]
 
 
-def _estimate(counts: Floats, cell: float, blocks: Codes | None, block: float | None) -> Estimate:
+def _estimate(
+    counts: Floats, cell: float, blocks: Integers | None, block: float | None
+) -> Estimate:
     """Return counts with the variances that ``estimate.combine`` would give them."""
     if blocks is None or block is None:
         return Estimate(

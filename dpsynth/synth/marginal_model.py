@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.privacy.measurement import Measurement
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.binned_model import BinnedModel
@@ -26,8 +27,6 @@ from dpsynth.synth.pgm.model import GraphicalModel
 from dpsynth.synth.sampling import one_way_bounds, sample_codes
 from dpsynth.synth.selftest import BinTables
 from dpsynth.synth.zeros import factor
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, SelectionQuery
 from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
@@ -40,7 +40,6 @@ from dpsynth.synth.structure import LABEL_WEIGHT, chance, held_zeros
 _PAIRS = "pairs"
 
 Pair = tuple[str, str]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Integers
 from dpsynth.schema.domain import Attribute
 from dpsynth.synth.estimate import Estimate
-
-Floats = NDArray[np.float64]
 
 # 24 to 64 bins gave the same error at epsilon 1 on two tables; more bins cost budget in every pair.
 MAX_BINS = 32
@@ -126,7 +124,7 @@ def _spread(values: Floats, mass: float, variance: float) -> Floats:
     return project_simplex(mass / values.size + max(0.0, trust) * difference, mass)
 
 
-def coarsen(attribute: Attribute, estimate: Estimate, total: float, max_bins: int) -> Codes:
+def coarsen(attribute: Attribute, estimate: Estimate, total: float, max_bins: int) -> Integers:
     """Choose the bins of one attribute from its noisy counts.
 
     The first `n_ordered` codes are cells of a line: a visible cell of mass total/max_bins is a
@@ -157,7 +155,7 @@ def coarsen(attribute: Attribute, estimate: Estimate, total: float, max_bins: in
     return np.concatenate([line, bins])
 
 
-def _merge_line(estimate: Estimate, cells: int, total: float, max_bins: int) -> Codes:
+def _merge_line(estimate: Estimate, cells: int, total: float, max_bins: int) -> Integers:
     """Return the bin of each cell of a line: max_bins at most, one more if all are spikes."""
     if cells <= 1:
         return np.zeros(cells, dtype=np.int64)
@@ -180,7 +178,7 @@ def _merge_line(estimate: Estimate, cells: int, total: float, max_bins: int) -> 
     first[spike] = made + np.arange(np.count_nonzero(spike))
     # Number the bins by their first cell, so that neighbours have neighbouring numbers.
     _, starts, inverse = np.unique(first, return_index=True, return_inverse=True)
-    numbered: Codes = np.argsort(np.argsort(starts)).astype(np.int64)[inverse]
+    numbered: Integers = np.argsort(np.argsort(starts)).astype(np.int64)[inverse]
     return numbered
 
 
@@ -188,13 +186,13 @@ def _merge_line(estimate: Estimate, cells: int, total: float, max_bins: int) -> 
 def _merge(
     counts: Floats,
     spike: NDArray[np.bool_],
-    blocks: Codes,
-    block_cells: Codes,
+    blocks: Integers,
+    block_cells: Integers,
     cell_variance: float,
     block_variance: Floats,
     room: int,
     share: float,
-) -> Codes:
+) -> Integers:
     """Merge cells from left to right; bins in order of their making, -1 for a spike.
 
     The noise of a bin is that of its blocks, see :meth:`Estimate.part_variance`.
@@ -223,7 +221,7 @@ def _merge(
     return first
 
 
-def shares_inside(weight: Floats, partition: Codes) -> Floats:
+def shares_inside(weight: Floats, partition: Integers) -> Floats:
     """Return the share of each code in the weight of its bin; equal shares where it has none."""
     mass = sum_bins(weight, partition)
     flat = 1.0 / np.bincount(partition)[partition]
@@ -231,7 +229,7 @@ def shares_inside(weight: Floats, partition: Codes) -> Floats:
     return share
 
 
-def absorbed(attribute: Attribute, partition: Codes, fine: Floats) -> Codes:
+def absorbed(attribute: Attribute, partition: Integers, fine: Floats) -> Integers:
     """Return bins in which undeclared codes without rows share the bin of the heaviest code.
 
     There no row will take them, and they cost no cell in any table of bins.
@@ -246,6 +244,6 @@ def absorbed(attribute: Attribute, partition: Codes, fine: Floats) -> Codes:
     return np.unique(moved, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def sum_bins(values: NDArray[np.number], partition: Codes) -> Floats:
+def sum_bins(values: NDArray[np.number], partition: Integers) -> Floats:
     """Return the sum of `values` in each bin of a partition, both of shape (size,)."""
     return np.bincount(partition, weights=values.astype(np.float64)).astype(np.float64)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Measurement
@@ -50,8 +50,6 @@ from dpsynth.synth.structure import (
     score,
     small_enough,
 )
-
-Floats = NDArray[np.float64]
 
 # Of the rest. Scores are thousands of rows and their noise tens to hundreds.
 _SCORE_SHARE = 0.06

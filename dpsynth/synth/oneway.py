@@ -15,20 +15,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.errors import InputError
 from dpsynth.privacy.calibrate import MIN_RHO
 from dpsynth.privacy.curator import Curator
-from dpsynth.privacy.measurement import Codes, MarginalQuery, Measurement
+from dpsynth.privacy.measurement import MarginalQuery, Measurement
 from dpsynth.privacy.requests import MAX_CELLS_PER_MARGINAL, MAX_CELLS_PER_RUN
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.synth.api import PlannedMarginal, PlannedStage
 from dpsynth.synth.estimate import Estimate, block_partition, combine, estimate_total
 from dpsynth.synth.numeric import MAX_BINS, absorbed, coarsen, distribution, max_bins_for, sum_bins
 from dpsynth.synth.zeros import separated
-
-Floats = NDArray[np.float64]
 
 # Share of the columns in MST, AIM and MWEM: one-way counts carry the total, the bins, the prior and
 # the spikes. Measured with MST on ten tables of 700 to 39,000 rows at epsilon 1: a half has up to
@@ -65,14 +63,14 @@ class OneWays:
     estimates: tuple[Estimate, ...]
     total: float
     fine: tuple[Floats, ...]
-    partitions: Mapping[str, Codes]
+    partitions: Mapping[str, Integers]
 
     @property
     def coarse_domain(self) -> Domain:
         """The domain of the bins."""
         return coarse_domain(self.partitions)
 
-    def bins_of(self, attributes: Sequence[str]) -> dict[str, Codes]:
+    def bins_of(self, attributes: Sequence[str]) -> dict[str, Integers]:
         """Return the bins of some columns, as a request for their table names them."""
         return {name: self.partitions[name] for name in attributes}
 
@@ -90,7 +88,7 @@ class OneWays:
         )
 
 
-def coarse_domain(partitions: Mapping[str, Codes]) -> Domain:
+def coarse_domain(partitions: Mapping[str, Integers]) -> Domain:
     """Return the domain of the bins, in the order of the mapping."""
     return Domain.from_sizes({name: int(p.max()) + 1 for name, p in partitions.items()})
 
@@ -174,7 +172,7 @@ def one_way_cells(domain: Domain) -> int:
     return sum(_cells(a, p) for a, p in _tables(domain))
 
 
-def one_way_tables(domain: Domain, rho: float) -> list[tuple[Attribute, Codes | None, float]]:
+def one_way_tables(domain: Domain, rho: float) -> list[tuple[Attribute, Integers | None, float]]:
     """Return (column, blocks or None for its own cells, price) of every table of the stage."""
     tables = _tables(domain)
     blocks_of = {a.name: _cells(a, p) for a, p in tables if p is not None}
@@ -182,14 +180,14 @@ def one_way_tables(domain: Domain, rho: float) -> list[tuple[Attribute, Codes | 
     return [(a, p, price) for (a, p), price in zip(tables, prices, strict=True)]
 
 
-def _cells(attribute: Attribute, partition: Codes | None) -> int:
+def _cells(attribute: Attribute, partition: Integers | None) -> int:
     """Return the number of cells of a column at a level."""
     return attribute.size if partition is None else int(partition.max()) + 1
 
 
-def _tables(domain: Domain) -> list[tuple[Attribute, Codes | None]]:
+def _tables(domain: Domain) -> list[tuple[Attribute, Integers | None]]:
     """Return what is counted: each column cell by cell and, if it is wide, in blocks."""
-    tables: list[tuple[Attribute, Codes | None]] = []
+    tables: list[tuple[Attribute, Integers | None]] = []
     for attribute in domain:
         tables.append((attribute, None))
         blocks = block_partition(attribute)
@@ -266,7 +264,7 @@ def estimates_of(domain: Domain, measurements: Sequence[Measurement]) -> tuple[E
 
 
 def noise_share(
-    domain: Domain, estimates: Sequence[Estimate], partitions: Mapping[str, Codes], total: float
+    domain: Domain, estimates: Sequence[Estimate], partitions: Mapping[str, Integers], total: float
 ) -> float:
     """Return how far noise alone moves a column from the rows, as a share of the rows.
 

@@ -19,14 +19,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.errors import InputError
-from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.privacy.measurement import Measurement
 from dpsynth.schema.domain import Attribute, Domain
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.estimate import block_partition
 from dpsynth.synth.oneway import coarse_domain
-
-Floats = NDArray[np.float64]
 
 FORMAT = "dpsynth-marginal-model"
 VERSION = 2
@@ -55,7 +54,7 @@ class Kept(Protocol):
         ...
 
     @property
-    def partitions(self) -> Mapping[str, Codes]:
+    def partitions(self) -> Mapping[str, Integers]:
         """Bin of every fine code."""
         ...
 
@@ -77,7 +76,7 @@ class Common:
     method: str
     domain: Domain
     total: float
-    partitions: dict[str, Codes]
+    partitions: dict[str, Integers]
     fine: tuple[Floats, ...]
     measurements: tuple[Measurement, ...]
 
@@ -303,7 +302,9 @@ def _level(measurement: Measurement) -> str:
     return "blocks" if len(measurement.attributes) == 1 else "bins"
 
 
-def _partitions_of(level: object, domain: Domain, bins: Mapping[str, Codes]) -> dict[str, Codes]:
+def _partitions_of(
+    level: object, domain: Domain, bins: Mapping[str, Integers]
+) -> dict[str, Integers]:
     """Return the partitions of a measurement: blocks follow from the domain alone."""
     require(level in _LEVELS)
     if level == "cells":

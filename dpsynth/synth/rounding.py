@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from dpsynth.arrays import Floats, Integers
 
 # A fraction closer than this to 0 or 1 is that: far above rounding error, far below one row.
 _EPSILON = 1e-9
 
 
 @njit(cache=True)
-def _hang(parent: Counts, weight: Floats, node: int, under: int, fraction: float) -> None:
+def _hang(parent: Integers, weight: Floats, node: int, under: int, fraction: float) -> None:
     """Make `node` the root of its tree, then hang it under another node."""
     above, held = under, fraction
     while node >= 0:
@@ -31,7 +29,7 @@ def _hang(parent: Counts, weight: Floats, node: int, under: int, fraction: float
 
 @njit(cache=True)
 def _settle(
-    counts: Counts, parent: Counts, weight: Floats, start: int, end: int, step: float
+    counts: Integers, parent: Integers, weight: Floats, start: int, end: int, step: float
 ) -> None:
     """Move the edges from `start` up to `end` by -step, +step, ...; cut those that are whole."""
     values = counts.shape[1]
@@ -53,7 +51,7 @@ def _settle(
 
 
 @njit(cache=True)
-def _round(expected: Floats, coins: Floats) -> Counts:
+def _round(expected: Floats, coins: Floats) -> Integers:
     """Round row by row, keeping the undecided fractions as a forest of rows and columns.
 
     An edge that closes a cycle is settled at once by moving along the cycle, so the forest never
@@ -109,7 +107,7 @@ def _round(expected: Floats, coins: Floats) -> Counts:
     return counts
 
 
-def round_table(expected: Floats, rng: np.random.Generator) -> Counts:
+def round_table(expected: Floats, rng: np.random.Generator) -> Integers:
     """Round expected counts to whole counts.
 
     Args:
@@ -122,7 +120,7 @@ def round_table(expected: Floats, rng: np.random.Generator) -> Counts:
     sums = expected.sum(axis=0)
     filler = np.ceil(sums - _EPSILON) - sums
     table = np.vstack([expected, np.maximum(filler, 0.0)])
-    counts: Counts = _round(table, rng.random(table.size + 1))[:-1]
+    counts: Integers = _round(table, rng.random(table.size + 1))[:-1]
     wanted = np.rint(expected.sum(axis=1)).astype(np.int64)
     for row in np.flatnonzero(counts.sum(axis=1) != wanted):
         # Rounding error of the last bits: mend the row in its largest cell, never in an empty one.

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.calibrate import MIN_RHO
 from dpsynth.privacy.curator import Curator
@@ -46,8 +46,6 @@ from dpsynth.synth.structure import (
     checked_workload,
     held_zeros,
 )
-
-Floats = NDArray[np.float64]
 
 SELECT, TABLES = "select", "tables"
 MAX_ROUNDS = 1000

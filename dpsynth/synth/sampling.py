@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Integers, Rows
 from dpsynth.synth.pgm.model import GraphicalModel, sum_to
 from dpsynth.synth.rounding import round_table
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int32]
 
 
 @njit(cache=True)
 def _deal(
-    group: Codes | Rows, cursor: Codes, ends: Codes, pool: Rows, coins: Floats, out: Rows
+    group: Integers | Rows, cursor: Integers, ends: Integers, pool: Rows, coins: Floats, out: Rows
 ) -> None:
     """Give each row a value of its group, any that is left with the same chance.
 
@@ -108,7 +104,7 @@ def one_way_bounds(model: GraphicalModel) -> list[Floats]:
     return single
 
 
-def draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> None:
+def draw(table: Floats, group: Integers, out: Rows, rng: np.random.Generator) -> None:
     """Draw one attribute given the group of each row.
 
     Each count of a value in a group is within one row of its expectation, and so is the count of a
@@ -136,7 +132,7 @@ def draw(table: Floats, group: Codes, out: Rows, rng: np.random.Generator) -> No
     _deal(group, ends - sizes, ends, pool, rng.random(group.size), out)
 
 
-def refine(coarse: Rows, partition: Codes, fine: Floats, rng: np.random.Generator) -> Rows:
+def refine(coarse: Rows, partition: Integers, fine: Floats, rng: np.random.Generator) -> Rows:
     """Redraw fine codes inside coarse bins, in proportion to the fine distribution.
 
     Systematic sampling along the codes of each bin: unbiased, every code within one row of its

@@ -23,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import lambertw
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Integers
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Check
 from dpsynth.synth.numeric import sum_bins
 from dpsynth.synth.zeros import loose_columns
-
-Floats = NDArray[np.float64]
 
 #: Bound on the probability that a correct sample fails, all checks of a release together.
 FALSE_ALARM = 1e-9
@@ -62,7 +60,7 @@ class Sampled(Protocol):
         ...
 
     @property
-    def partitions(self) -> Mapping[str, Codes]:
+    def partitions(self) -> Mapping[str, Integers]:
         """Bin of every fine code, for every attribute."""
         ...
 
@@ -135,7 +133,7 @@ def check_sample(model: Sampled, codes: NDArray[np.int32], *, seed: int) -> list
 
 
 def _slack(
-    bounds: Sequence[Floats] | None, number: int, bins: Codes, expected: Floats, *, by_bin: bool
+    bounds: Sequence[Floats] | None, number: int, bins: Integers, expected: Floats, *, by_bin: bool
 ) -> Floats:
     """Return how far each count of a column may be off in any sample, in rows.
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Candidate, MarginalQuery, Measurement
@@ -29,7 +30,6 @@ from dpsynth.synth.oneway import OneWays
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
 from dpsynth.synth.zeros import held
 
-Floats = NDArray[np.float64]
 Scope = tuple[str, ...]
 
 #: Cells of the largest clique, by name. All cliques together may have TOGETHER times as many.

@@ -14,9 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.measurement import Partitions
 from dpsynth.results import Interval
@@ -24,7 +24,6 @@ from dpsynth.synth.answers import Answer, Question, groups, indicator
 from dpsynth.synth.api import HalfWidth, KeepsCounts
 from dpsynth.synth.intervals import Chance, Reader, Rows
 
-Floats = NDArray[np.float64]
 Codes = tuple[int, ...]
 Where = Mapping[str, Collection[int]]
 

@@ -13,17 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Integers, Rows
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
 from dpsynth.synth.numeric import shares_inside
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor
 from dpsynth.synth.pgm.junction_tree import fits, neighbours
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int32]
 
 # Few classes: a constraint on values or on missing cells has 2 to 4, one on order about one a code.
 _FEW_CLASSES = 4
@@ -31,7 +27,7 @@ _FEW_CLASSES = 4
 _SWEEPS = 10
 
 
-def separated(domain: Domain, name: str, partition: Codes) -> Codes:
+def separated(domain: Domain, name: str, partition: Integers) -> Integers:
     """Return the bins of a column, cut so that none mixes codes of different (few) classes.
 
     Args:
@@ -48,7 +44,7 @@ def separated(domain: Domain, name: str, partition: Codes) -> Codes:
     return partition
 
 
-def factor(zeros: Zeros, partitions: Mapping[str, Codes], fine: Mapping[str, Floats]) -> Factor:
+def factor(zeros: Zeros, partitions: Mapping[str, Integers], fine: Mapping[str, Floats]) -> Factor:
     """Return the log of the allowed share of each cell of bins.
 
     Args:
@@ -99,7 +95,7 @@ def held(
 
 
 def loose_columns(
-    domain: Domain, partitions: Mapping[str, Codes], fine: Sequence[Floats]
+    domain: Domain, partitions: Mapping[str, Integers], fine: Sequence[Floats]
 ) -> set[str]:
     """Return the columns whose codes :func:`settle` may redraw inside a bin."""
     loose: set[str] = set()
@@ -116,7 +112,7 @@ def loose_columns(
 def settle(
     codes: Rows,
     domain: Domain,
-    partitions: Mapping[str, Codes],
+    partitions: Mapping[str, Integers],
     fine: Sequence[Floats],
     rng: np.random.Generator,
 ) -> None:
@@ -144,10 +140,10 @@ def settle(
 
 def _redraw(
     codes: Rows,
-    broken: Codes,
+    broken: Integers,
     zeros: Zeros,
     places: Sequence[int],
-    partitions: Mapping[str, Codes],
+    partitions: Mapping[str, Integers],
     fine: Sequence[Floats],
     rng: np.random.Generator,
 ) -> bool:

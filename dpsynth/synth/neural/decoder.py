@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
+from dpsynth.arrays import Floats, Floats32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

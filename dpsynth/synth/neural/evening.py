@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats32 = NDArray[np.float32]
-Codes = NDArray[np.int64]
+from dpsynth.arrays import Floats32, Integers
 
 # Proposals a row and block: more than two gain less than 0.0001.
 _SWEEPS = 2
@@ -25,7 +23,7 @@ _MOST_WORK = 2_000_000_000
 
 
 @njit(cache=True)
-def _count(cells: Codes, excess: Floats32) -> None:
+def _count(cells: Integers, excess: Floats32) -> None:
     """Add the pairs of bins of each row."""
     for row in cells:
         for left in row:
@@ -34,7 +32,7 @@ def _count(cells: Codes, excess: Floats32) -> None:
 
 
 @njit(cache=True)
-def _gain(left: Codes, right: Codes, block: Codes, number: int, excess: Floats32) -> float:
+def _gain(left: Integers, right: Integers, block: Integers, number: int, excess: Floats32) -> float:
     """Return by how much a swap of a block changes the sum of squares, over two."""
     change = 0.0
     for column in range(block.size):
@@ -49,7 +47,7 @@ def _gain(left: Codes, right: Codes, block: Codes, number: int, excess: Floats32
 
 
 @njit(cache=True)
-def _swap(left: Codes, right: Codes, block: Codes, number: int, excess: Floats32) -> None:
+def _swap(left: Integers, right: Integers, block: Integers, number: int, excess: Floats32) -> None:
     """Swap a block between two rows, and keep the excess of pairs."""
     for column in range(block.size):
         if block[column] != number or left[column] == right[column]:
@@ -70,12 +68,12 @@ def _swap(left: Codes, right: Codes, block: Codes, number: int, excess: Floats32
 
 @njit(cache=True)
 def _sweep(
-    cells: Codes,
-    first: Codes,
-    last: Codes,
-    order: Codes,
+    cells: Integers,
+    first: Integers,
+    last: Integers,
+    order: Integers,
     coins: Floats32,
-    block: Codes,
+    block: Integers,
     excess: Floats32,
 ) -> None:
     """Propose one swap of each block for the rows in `order`, with rows of their components."""
@@ -88,7 +86,11 @@ def _sweep(
 
 
 def even_out(
-    cells: Codes, allotted: Codes, block: Codes, expected: Floats32, rng: np.random.Generator
+    cells: Integers,
+    allotted: Integers,
+    block: Integers,
+    expected: Floats32,
+    rng: np.random.Generator,
 ) -> None:
     """Swap values between rows of the same component, in place.
 

@@ -24,17 +24,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from dpsynth.arrays import Floats
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.neural.decoder import Decoder
 from dpsynth.synth.neural.latents import StoredLatents
 from dpsynth.synth.neural.mixture import Block
 from dpsynth.synth.neural.torch_decoder import TorchDecoder
 from dpsynth.synth.pgm.fit import Observation
-
-Floats = NDArray[np.float64]
 
 # Components whose gradient of the entropy is estimated in a step: 50 to 500 gave the same error.
 _DRAWN = 100

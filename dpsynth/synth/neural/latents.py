@@ -11,12 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from dpsynth.privacy.measurement import Codes
-
-Floats32 = NDArray[np.float32]
+from dpsynth.arrays import Floats32, Integers
 
 #: Largest number of points, which bounds the time of everything that is asked of a model.
 MAX_COMPONENTS = 65_536
@@ -43,7 +40,7 @@ class NormalLatents:
         if self.seed < 0:
             raise ValueError("a seed is not negative")
 
-    def points(self, numbers: Codes) -> Floats32:
+    def points(self, numbers: Integers) -> Floats32:
         """Return some of the points.
 
         Args:
@@ -87,7 +84,7 @@ class StoredLatents:
         """Of each point."""
         return int(self.values.shape[1])
 
-    def points(self, numbers: Codes) -> Floats32:
+    def points(self, numbers: Integers) -> Floats32:
         """Return some of the points, see :meth:`NormalLatents.points`."""
         return self.values[numbers]
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.privacy.curator import Curator
 from dpsynth.privacy.measurement import Measurement
@@ -41,7 +41,6 @@ from dpsynth.synth.structure import Limits, Scope, Scored, small_enough
 if TYPE_CHECKING:
     from dpsynth.synth.neural.fitting import MixtureFit
 
-Floats = NDArray[np.float64]
 
 MAX_STEPS, MAX_NET_COMPONENTS = 100_000, 4096
 # Triples that are scored at most: those of the largest gain of their pairs.

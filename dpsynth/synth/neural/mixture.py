@@ -16,20 +16,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes
+from dpsynth.arrays import Floats, Floats32, Integers, Rows
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.zeros import Zeros
-from dpsynth.synth.neural.decoder import Decoder, Floats32
+from dpsynth.synth.neural.decoder import Decoder
 from dpsynth.synth.neural.evening import even_out
 from dpsynth.synth.neural.latents import Latents
 from dpsynth.synth.pgm.fit import FORBIDDEN, Factor
 from dpsynth.synth.sampling import draw
 from dpsynth.synth.zeros import factor
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int32]
 
 #: Cells of the largest block: structural zeros that would need a larger one do not hold.
 MAX_BLOCK_CELLS = 10_000
@@ -51,7 +47,7 @@ class Block:
 
 
 def blocks_of(
-    domain: Domain, coarse: Domain, partitions: Mapping[str, Codes], fine: Sequence[Floats]
+    domain: Domain, coarse: Domain, partitions: Mapping[str, Integers], fine: Sequence[Floats]
 ) -> tuple[Block, ...]:
     """Return the blocks of a domain: its structural zeros in their order, as far as they fit.
 
@@ -245,8 +241,8 @@ class Mixture:
         return _scaled(shaped.transpose([order.index(column) for column in wanted]))
 
     def _chunks(
-        self, blocks: Sequence[Block], *, numbers: Codes | None = None, widest: int = 1
-    ) -> Iterator[tuple[Codes, list[Floats32]]]:
+        self, blocks: Sequence[Block], *, numbers: Integers | None = None, widest: int = 1
+    ) -> Iterator[tuple[Integers, list[Floats32]]]:
         """Yield numbers of components and, for each block, their tables of its bins.
 
         Args:
@@ -283,7 +279,7 @@ class Mixture:
             table = np.divide(table, mass, out=flat.copy(), where=mass > 0)
         return table.reshape(len(values), *(self.sizes[c] for c in block.columns))
 
-    def _block_numbers(self) -> Codes:
+    def _block_numbers(self) -> Integers:
         """Return the number of the block of each column."""
         numbers = np.zeros(len(self.sizes), dtype=np.int64)
         for number, block in enumerate(self.blocks):

@@ -16,7 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.privacy.measurement import Codes, Measurement
+from dpsynth.arrays import Floats, Integers
+from dpsynth.privacy.measurement import Measurement
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.binned_model import BinnedModel
 from dpsynth.synth.neural.decoder import Decoder
@@ -25,8 +26,6 @@ from dpsynth.synth.neural.latents import Latents
 from dpsynth.synth.neural.mixture import Mixture, blocks_of
 from dpsynth.synth.oneway import OneWays, coarse_domain
 from dpsynth.synth.selftest import BinTables
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +89,7 @@ class MixtureModel(BinnedModel):
 
 def equal_mixture(
     domain: Domain,
-    partitions: Mapping[str, Codes],
+    partitions: Mapping[str, Integers],
     fine: Sequence[Floats],
     decoder: Decoder,
     latents: Latents,

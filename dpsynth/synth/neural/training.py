@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dpsynth.synth.neural.decoder import Decoder, Floats32, Layer
+from dpsynth.arrays import Floats32
+from dpsynth.synth.neural.decoder import Decoder, Layer
 from dpsynth.synth.oneway import OneWays
 
 if TYPE_CHECKING:

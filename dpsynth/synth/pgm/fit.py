@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
+from dpsynth.arrays import Floats
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.junction_tree import junction_tree
 from dpsynth.synth.pgm.messages import MessagePasser
 from dpsynth.synth.pgm.model import GraphicalModel
-
-Floats = NDArray[np.float64]
 
 # Stop when the gradient, in standard deviations of the noise of its cell, is this small on average:
 # the distance to the optimum is then far below what the noise itself moves. From 0.001 to 0.1 the

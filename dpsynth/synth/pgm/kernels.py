@@ -6,12 +6,9 @@ the same length that begins somewhere in a flat array; where, is an index a row 
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from dpsynth.arrays import Floats, Integers
 
 
 @njit(cache=True)

@@ -12,13 +12,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats, Integers
 from dpsynth.synth.pgm.junction_tree import Scope
 from dpsynth.synth.pgm.kernels import add_up, expand
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 class Layout:

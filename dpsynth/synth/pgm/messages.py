@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.synth.pgm.junction_tree import JunctionTree, Scope
 from dpsynth.synth.pgm.layout import Layout
-
-Floats = NDArray[np.float64]
 
 # Factors and messages are at most 1, so a cell lost to underflow weighs less than 1e-300. While
 # every raw message entry stays above this floor, that loss is below 1e-50 of any marginal.

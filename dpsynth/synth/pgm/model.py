@@ -13,14 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpsynth.arrays import Floats
 from dpsynth.errors import InputError
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.pgm.junction_tree import JunctionTree, Scope, junction_tree
 from dpsynth.synth.pgm.messages import Calibrated, MessagePasser
-
-Floats = NDArray[np.float64]
 
 #: Largest table that a marginal may need on the way, in cells (160 MB).
 MAX_TABLE_CELLS = 20_000_000
