@@ -13,6 +13,7 @@ answers would cost delta twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -154,6 +155,29 @@ def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> Non
                 where=f"lineage {terms.lineage}",
                 fix="Discover less, or declare in the dictionary what was to be discovered.",
             )
+    for title, cap, bucket in _caps(terms, spending, record):
+        _check_cap(title, cap, bucket, terms, record)
+
+
+def admit_new(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> None:
+    """Raise BudgetError unless every cap allows a reservation that is about to be written.
+
+    Beyond :func:`admit`: where no cap stood, what is no zCDP may have come after zCDP. A cap that
+    comes later counts both at the order of the lineage, the only one at which both have a price.
+    A reservation that an earlier version wrote is not judged by this when it is read again.
+    """
+    admit(terms, spending, record)
+    if record.protected:
+        for title, cap, bucket in _caps(terms, spending, record):
+            if bucket.renyi and bucket.currency is Currency.ZCDP:
+                after = plus(bucket.rho, Decimal(record.reserved_rho))
+                _check_at_order(title, cap, after, terms, record)
+
+
+def _caps(
+    terms: LineageTerms, spending: Spending, record: ReleaseRecord
+) -> Iterator[tuple[str, Cap, Bucket]]:
+    """Yield every cap that a reservation must keep, by what it is called, and what it bounds."""
     for label, name, bucket, caps in (
         (
             "recipient",
@@ -171,7 +195,7 @@ def admit(terms: LineageTerms, spending: Spending, record: ReleaseRecord) -> Non
         whose = f"{label} {name}" if alike(name) else f"all {label}s without a name"
         for cap in caps:
             if cap is not None:
-                _check_cap(f"The cap for {whose}", cap, bucket, terms, record)
+                yield f"The cap for {whose}", cap, bucket
 
 
 def _check_kind(terms: LineageTerms, total: Bucket, record: ReleaseRecord) -> None:
@@ -212,6 +236,13 @@ def _check_cap(
             rest = _allows(left, record.priced, record)
             raise _overdrawn(title, cap.budget, rest, record, terms)
         return
+    _check_at_order(title, cap, after, terms, record)
+
+
+def _check_at_order(
+    title: str, cap: Cap, after: Decimal, terms: LineageTerms, record: ReleaseRecord
+) -> None:
+    """Raise BudgetError unless a cap allows a sum at the order of the lineage."""
     if terms.epsilon_at_order(Fraction(after), cap) > cap.budget.epsilon * (1 + SLACK):
         rest = f"no release of that size at the lineage's order {terms.order:.4g}"
         raise _overdrawn(title, cap.budget, rest, record, terms)

@@ -295,7 +295,7 @@ def _admitted(
             fix="Use the registered unit: a budget cannot be added up over two units.",
         )
     check_claim(asked, terms)
-    replay.admit(lineage, asked)
+    replay.admit_new(lineage, asked)
     return status
 
 

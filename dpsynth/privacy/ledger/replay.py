@@ -28,7 +28,7 @@ from dpsynth.privacy.ledger.chain import (
     check_signature,
     damaged,
 )
-from dpsynth.privacy.ledger.filter import Bucket, Spending, admit
+from dpsynth.privacy.ledger.filter import Bucket, Spending, admit, admit_new
 from dpsynth.privacy.ledger.keys import is_public_key
 from dpsynth.privacy.ledger.records import LineageStatus, ReleaseRecord, ReleaseState
 from dpsynth.privacy.ledger.terms import LineageTerms
@@ -121,6 +121,10 @@ class Replay:
     def admit(self, lineage: str, record: ReleaseRecord) -> None:
         """Raise BudgetError unless a lineage can pay a reservation."""
         admit(self.terms[lineage], self._spending[lineage], record)
+
+    def admit_new(self, lineage: str, record: ReleaseRecord) -> None:
+        """Raise BudgetError unless a lineage can pay a reservation that is about to be written."""
+        admit_new(self.terms[lineage], self._spending[lineage], record)
 
     def extend(self, entries: Sequence[Entry], *, full: bool = False) -> None:
         """Apply entries in order.
