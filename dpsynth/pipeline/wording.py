@@ -158,7 +158,7 @@ def assurance(letter: str, *, audited: bool, sampled: bool = False) -> tuple[str
         return "A", f"{_CLASS_A}, audit of the mechanism on neighbouring inputs passed."
     return "A, audit open", (
         f"{_CLASS_A}. Class A also asks for an audit of the mechanism on neighbouring inputs: "
-        "there is none in this release, or it is not sharp enough."
+        "none in this release is of this mechanism and sharp enough."
     )
 
 
