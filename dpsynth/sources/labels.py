@@ -41,15 +41,16 @@ def named_units(
         Labels as bytes, some of which no row may have, and int64 (rows,); -1 where nobody is named.
     """
     labels, places = unique_bytes(cells)
-    texts = pa.array([label.decode("utf-8", "replace") for label in labels], type=pa.string())
+    texts = [label.decode("utf-8", "replace") for label in labels]
+    known = {code.strip() for code in codes}
     named = np.array(
-        [text not in codes and text.casefold() not in NOTHING for text in texts.to_pylist()],
-        dtype=bool,
+        [text not in known and text.casefold() not in NOTHING for text in texts], dtype=bool
     )
-    values = to_numbers(pa.array([code.strip() for code in codes], type=pa.string()))
+    values = to_numbers(pa.array(known, type=pa.string()))
     if not np.isnan(values).all():
-        plain = np.array([_is_plain(text) for text in texts.to_pylist()], dtype=bool)
-        named &= ~(plain & np.isin(to_numbers(texts), values[~np.isnan(values)]))
+        numbers = to_numbers(pa.array(texts, type=pa.string()))
+        plain = np.array([_is_plain(text) for text in texts], dtype=bool)
+        named &= ~(plain & np.isin(numbers, values[~np.isnan(values)]))
     return labels, np.where(np.append(named, False)[places], places, -1)
 
 

@@ -22,6 +22,7 @@ NAN = float("nan")
         (pa.array(["-9", "-9.0", "-9e0", "P-9", "9"]), ("-9",), [False, False, False, True, True]),
         (pa.array(["9", "09", "0009", "0"]), ("9",), [False, True, True, True]),
         (pa.array(["0009"]), ("0009",), [False]),
+        (pa.array(["gone", "P1"]), (" gone ",), [False, True]),
         (pa.array(["none given", "P1"]), ("none given",), [False, True]),
         (pa.array([1.0, NAN, -9.0, None]), ("-9",), [True, False, False, False]),
         (pa.array(np.array([1, NAN, -9], dtype=np.float16)), ("-9",), [True, False, False]),
