@@ -41,7 +41,7 @@ from dpsynth.attacks.singling_out import SinglingOutMultivariate, SinglingOutUni
 from dpsynth.attacks.stats import holm
 
 from dpsynth.errors import InputError
-from dpsynth.results import AttackResult, AttackVerdict, Status
+from dpsynth.results import AttackProfile, AttackResult, AttackVerdict, Status
 
 PLANTED = 0.05  #: share of synthetic rows that the positive control replaces by training rows
 CONTROL_POSITIVE = "control_positive"
@@ -49,7 +49,7 @@ CONTROL_NEGATIVE = "control_negative"
 CONTROLS = frozenset({CONTROL_POSITIVE, CONTROL_NEGATIVE})  #: checks of the suite, not findings
 ROWS = 10_000  #: quick: largest number of members and of non-members in distance attacks
 SYNTHETIC_ROWS = 20_000  #: quick: largest number of synthetic rows in distance attacks
-PROFILES = ("quick", "full")
+PROFILES = (AttackProfile.QUICK.value, AttackProfile.FULL.value)
 Progress = Callable[[str], None]
 
 

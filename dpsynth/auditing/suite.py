@@ -26,7 +26,7 @@ from dpsynth.privacy.numbers import float_up
 from dpsynth.privacy.sampled import SampledSteps, release_steps
 from dpsynth.schema.domain import Domain
 from dpsynth.synth.api import Synthesizer, Trains
-from dpsynth.synth.registry import ADAPTERS, METHODS, find, make
+from dpsynth.synth.registry import ADAPTERS, METHODS, candidates_of, find, make
 
 MIN_RUNS = 100
 CANARIES = "canaries"  #: what stands for the pair of tables where a trainer is audited
@@ -147,7 +147,7 @@ def audit_method(
         found = _audit_trainer(plan, name, synthesizer, pool, tell)
     else:
         found = _audit_fits(plan, name, synthesizer, pool, tell)
-    names = tuple(candidate["name"] for candidate in synthesizer.options().get("candidates", ()))
+    names = candidates_of(synthesizer)
     return replace(found, candidates=names, seconds=time.monotonic() - start)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dpsynth.errors import InputError
 from dpsynth.pipeline import published
@@ -169,14 +168,13 @@ def _audit(settings: ReleaseSettings, max_rows: int | None) -> AuditFact:
     """Return what an audit of the mechanism says, or why none is part of the release."""
     if settings.audit is None:
         return NO_AUDIT
-    tried: Sequence[Mapping[str, Any]] = ()
+    tried: tuple[str, ...] = ()
     if "candidates" in registry.find(settings.synthesizer).options:
-        made = registry.make(settings.synthesizer, dict(settings.options))
-        tried = made.options()["candidates"]
+        tried = registry.candidates_of(registry.make(settings.synthesizer, settings.options))
     return read_audit(
         settings.audit,
         settings.synthesizer,
-        candidates=[candidate["name"] for candidate in tried],
+        candidates=tried,
         max_rows=max_rows,
     )
 

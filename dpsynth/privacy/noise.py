@@ -68,7 +68,7 @@ def threshold(
 
     Returns:
         Noisy counts in the order of the texts' characters, and the zCDP rho that they cost. The
-        delta is the accountant's, see :func:`dpsynth.privacy.cross_check.threshold_delta`.
+        delta is the accountant's, see :func:`dpsynth.privacy.losses.threshold_delta`.
     """
     measurement = mechanisms.threshold(sigma, smallest)
     found = measurement(dict(counts)) if counts else {}

@@ -108,14 +108,7 @@ class FileSource:
                 fix = "The delimiter looks wrong: correct `delimiter` in the dictionary."
             raise self._error(f"lacks the declared column {listed}.", fix)
         if self.format == "parquet":
-            schema = self._parquet_schema()
-            for name in dictionary.names:
-                if not is_readable(schema.field(name).type):
-                    raise self._error(
-                        f"the column {name!r} has a type that is not supported (a list, a record "
-                        "or the like).",
-                        "Store it as text, numbers or days.",
-                    )
+            check_types(self._parquet_schema(), dictionary.names, where=str(self.path))
         return tuple(name for name in names if name not in dictionary.names)
 
     def read(self, names: Sequence[str]) -> RawColumns:
@@ -267,6 +260,22 @@ class FileSource:
                 ),
             )
         return table, len(skipped)
+
+
+def check_types(schema: pa.Schema, names: Sequence[str], *, where: str) -> None:
+    """Refuse declared columns of a type that cannot be read, before a row is.
+
+    Raises:
+        InputError: There is such a column.
+    """
+    for name in names:
+        if not is_readable(schema.field(name).type):
+            raise InputError(
+                f"the column {name!r} has a type that is not supported (a list, a record or the "
+                "like).",
+                where=where,
+                fix="Store it as text, numbers or days.",
+            )
 
 
 class _Recoded(io.RawIOBase):

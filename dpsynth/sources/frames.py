@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from dpsynth.errors import InputError
 from dpsynth.schema.dictionary import Dictionary
-from dpsynth.schema.texts import is_readable
-from dpsynth.sources.files import RawColumns
+from dpsynth.sources.files import RawColumns, check_types
 
 
 class FrameSource:
@@ -61,14 +60,7 @@ class FrameSource:
                 where="frame",
                 fix="Names must agree letter by letter.",
             )
-        for name in dictionary.names:
-            if not is_readable(self._table.schema.field(name).type):
-                raise InputError(
-                    f"the column {name!r} has a type that is not supported (a list, a record or "
-                    "the like).",
-                    where="frame",
-                    fix="Store it as text, numbers or days.",
-                )
+        check_types(self._table.schema, dictionary.names, where="frame")
         return tuple(name for name in self.columns() if name not in dictionary.names)
 
     def read(self, names: Sequence[str]) -> RawColumns:

@@ -105,6 +105,11 @@ def _best(
     return BestSynthesizer(candidates=tuple(made), names=tuple(names))
 
 
+def candidates_of(synthesizer: Synthesizer) -> tuple[str, ...]:
+    """Return the names of the methods that one chooses from; empty where it chooses none."""
+    return tuple(candidate["name"] for candidate in synthesizer.options().get("candidates", ()))
+
+
 METHODS: Mapping[str, Method] = {
     "aim": _method(
         AimSynthesizer,

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from dpsynth.errors import InputError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger.chain import Entry, Head
-from dpsynth.privacy.ledger.parties import Parties, Party, together
+from dpsynth.privacy.ledger.parties import ZERO, Parties, Party, together
 from dpsynth.privacy.ledger.request import ReservationRequest
 from dpsynth.privacy.ledger.terms import (
     Caps,
@@ -26,7 +26,6 @@ from dpsynth.privacy.numbers import float_up, parse_decimal
 from dpsynth.privacy.sampled import SampledSteps
 from dpsynth.results import decimal_string
 
-ZERO = Fraction(0)
 _PRICES = {"epsilon", "delta", "rho", "discovery_delta", "caps"}
 
 
